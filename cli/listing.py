@@ -1,0 +1,89 @@
+"""`divtool methods | metrics | tasks | prompt-sets`: what there is, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, with every field.")]
+
+
+def methods(as_json: AsJson = False) -> None:
+    """List the methods of select and train, with their papers."""
+    from ..core.catalog import METHODS
+
+    _entries(METHODS.values(), as_json)
+
+
+def tasks(as_json: AsJson = False) -> None:
+    """List the tasks of eval."""
+    from ..core.catalog import TASKS
+
+    _entries(TASKS.values(), as_json)
+
+
+def prompt_sets(as_json: AsJson = False) -> None:
+    """List the built-in prompt sets of sample."""
+    from ..core.catalog import PROMPT_SETS
+
+    _entries(PROMPT_SETS.values(), as_json)
+
+
+def metrics(as_json: AsJson = False) -> None:
+    """List the metrics: formula, direction, when null, source."""
+    from ..core.metrics.catalog import METRICS
+
+    rows = [
+        {
+            "name": m.name,
+            "level": m.level,
+            "direction": m.direction,
+            "formula": m.formula,
+            "range": m.range,
+            "takes": m.takes,
+            "null": m.null,
+            "source": m.source,
+        }
+        for m in METRICS.values()
+    ]
+    _print(rows, ("name", "level", "direction", "formula", "null", "source"), as_json)
+
+
+def _entries(entries: Iterable[object], as_json: bool) -> None:
+    from ..core.catalog import Entry
+
+    rows = [
+        {"name": e.name, "commands": ", ".join(e.commands), "summary": e.summary, "source": e.source}
+        for e in entries
+        if isinstance(e, Entry)
+    ]
+    _print(rows, ("name", "commands", "summary", "source"), as_json)
+
+
+def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], as_json: bool) -> None:
+    """To standard output: here the list itself is the result."""
+    if as_json:
+        import orjson
+
+        for row in rows:
+            typer.echo(orjson.dumps(row).decode())
+        return
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(row[column] for column in columns))
+        return
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        view.add_column(column, style="cyan" if column == "name" else None, no_wrap=column == "name")
+    for row in rows:
+        view.add_row(*(escape(row[column]) for column in columns))
+    Console().print(view)

@@ -1,0 +1,88 @@
+"""The command table, and the one place where errors become exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..core.errors import DivtoolError
+from . import console
+from .eval import evaluate
+from .listing import methods, metrics, prompt_sets, tasks
+from .report import report
+from .sample import sample
+from .score import score
+from .select import select
+from .train import train
+
+_PIPE = "The pipe"
+_LISTS = "What there is"
+
+app = typer.Typer(
+    name="divtool",
+    help="Measure and train the [bold]diversity[/bold] of language-model output, at equal length and equal quality.\n\n"
+    "One pipe of JSON Lines: [cyan]sample | score | select | train | eval[/cyan], and one page at the end: [cyan]report[/cyan]. "
+    "Each command reads a file or standard input and writes records to standard output or to [cyan]-o FILE[/cyan]; "
+    "what people read goes to standard error.",
+    epilog="Try: divtool sample --builtin scenes --count 2 --backend echo | divtool score | head -1",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for name, command, panel in (
+    ("sample", sample, _PIPE),
+    ("score", score, _PIPE),
+    ("select", select, _PIPE),
+    ("train", train, _PIPE),
+    ("eval", evaluate, _PIPE),
+    ("report", report, _PIPE),
+    ("methods", methods, _LISTS),
+    ("metrics", metrics, _LISTS),
+    ("tasks", tasks, _LISTS),
+    ("prompt-sets", prompt_sets, _LISTS),
+):
+    app.command(name, rich_help_panel=panel)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"divtool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; works behind a command too.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a `DivtoolError` becomes one line on standard error and its exit status."""
+    # Taken out here, so that it works in front of a command and behind it.
+    debug = "--debug" in sys.argv
+    sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app()
+    except (DivtoolError, OSError) as error:
+        if debug:
+            raise
+        # An OSError that nothing below could say more of: a full disk, a lost mount.
+        if str(error):
+            console.error(str(error) if isinstance(error, DivtoolError) else f"{error}; --debug shows where")
+        _leave(error.exit_code if isinstance(error, DivtoolError) else 1)
+
+
+def _leave(status: int) -> None:
+    """End at once: at an ordinary exit, Python would flush a closed standard output and complain."""
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,110 @@
+"""Options that several commands share, each spelled once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..core.errors import UsageError
+
+Input = Annotated[
+    str | None, typer.Argument(help="JSON Lines file (.gz, .zst too); - or nothing for standard input.", metavar="FILE")
+]
+Output = Annotated[str, typer.Option("-o", "--output", help="Output file; - for standard output.", metavar="FILE")]
+OnError = Annotated[
+    Literal["stop", "skip"],
+    typer.Option("--on-error", help="What a bad line does: end the run, or be counted and left out."),
+]
+Regroup = Annotated[
+    bool, typer.Option("--regroup", help="Bring the lines of each prompt_id together first, by a sort on disk.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from what the output holds already.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Fixes everything random.")]
+
+_MODEL = "The model"
+Model = Annotated[
+    str,
+    typer.Option("--model", help="Alias, folder, .gguf file or hub id.", rich_help_panel=_MODEL, metavar="NAME"),
+]
+Adapter = Annotated[
+    str | None,
+    typer.Option("--adapter", help="LoRA adapter to put on the model.", rich_help_panel=_MODEL, metavar="DIR"),
+]
+Embedder = Annotated[
+    str,
+    typer.Option(
+        "--embedder", help="Sentence embedder: alias, folder or hub id.", rich_help_panel=_MODEL, metavar="NAME"
+    ),
+]
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(
+        "--dtype", help="Number format; auto: bfloat16 on an accelerator, float32 on a CPU.", rich_help_panel=_MODEL
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_MODEL, metavar="NAME")
+]
+FourBit = Annotated[
+    bool | None,
+    typer.Option(
+        "--4bit/--no-4bit",
+        help="Load the weights as NF4 4-bit (bitsandbytes).",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code", help="Let a hub model run code of its own. Read that code first.", rich_help_panel=_MODEL
+    ),
+]
+
+_DECODING = "Decoding"
+Temperature = Annotated[
+    float, typer.Option("--temperature", min=0.0, help="0 takes the most likely token.", rich_help_panel=_DECODING)
+]
+TopP = Annotated[
+    float, typer.Option("--top-p", help="Keep the most likely tokens of this mass.", rich_help_panel=_DECODING)
+]
+TopK = Annotated[
+    int, typer.Option("--top-k", min=0, help="Keep so many tokens; 0 keeps all.", rich_help_panel=_DECODING)
+]
+MinP = Annotated[
+    float,
+    typer.Option("--min-p", help="Keep tokens of at least this share of the likeliest.", rich_help_panel=_DECODING),
+]
+MaxNewTokens = Annotated[
+    int, typer.Option("--max-new-tokens", min=1, help="Longest response in tokens.", rich_help_panel=_DECODING)
+]
+
+
+def source(given: str | None) -> str:
+    """The input to read.
+
+    Raises:
+        UsageError: Nothing was given, and standard input is a terminal.
+    """
+    if given is not None:
+        return given
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("no input: name a FILE, or pipe records in (- reads the terminal)")
+    return "-"
+
+
+def resumable(output: str, resume: bool) -> Path | None:
+    """The file to go on from, or None.
+
+    Raises:
+        UsageError: There is no file to resume from, since the output is standard output.
+    """
+    if not resume:
+        return None
+    if output == "-":
+        raise UsageError("--resume needs -o FILE: standard output cannot be read back")
+    path = Path(output)
+    return path if path.is_file() and path.stat().st_size else None

@@ -1,0 +1,110 @@
+"""`divtool sample`: prompts to responses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from ..core.errors import UsageError
+from . import console
+from . import options as o
+
+_WHAT = "What to draw"
+
+
+def sample(
+    prompts: o.Input = None,
+    output: o.Output = "-",
+    builtin: Annotated[
+        str | None,
+        typer.Option(
+            "--builtin",
+            help="A built-in prompt set instead of a file; see divtool prompt-sets.",
+            metavar="NAME",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="How many prompts of the built-in set.", rich_help_panel=_WHAT)
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("-n", "--samples", min=1, help="Responses a prompt.", rich_help_panel=_WHAT)
+    ] = 4,
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="direct or sequential.", rich_help_panel=_WHAT)
+    ] = "direct",
+    turns: Annotated[
+        int | None, typer.Option("--turns", min=1, help="sequential: responses a chat (2).", rich_help_panel=_WHAT)
+    ] = None,
+    turn2_prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--turn2-prompt",
+            help="sequential: file with the further request; {n_words} becomes a number.",
+            metavar="FILE",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    length_hint: Annotated[
+        bool,
+        typer.Option(
+            "--length-hint/--no-length-hint", help="sequential: ask for about the same length.", rich_help_panel=_WHAT
+        ),
+    ] = True,
+    model: o.Model = "smollm2-135m",
+    adapter: o.Adapter = None,
+    backend: Annotated[
+        Literal["auto", "transformers", "echo"],
+        typer.Option("--backend", help="echo: a seeded fake model for tests.", rich_help_panel="The model"),
+    ] = "auto",
+    dtype: o.Dtype = "auto",
+    device: o.Device = "auto",
+    four_bit: o.FourBit = None,
+    trust_remote_code: o.TrustRemoteCode = False,
+    temperature: o.Temperature = 1.0,
+    top_p: o.TopP = 1.0,
+    top_k: o.TopK = 0,
+    min_p: o.MinP = 0.0,
+    max_new_tokens: o.MaxNewTokens = 512,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chats drawn together.")] = 64,
+    seed: o.Seed = 0,
+    resume: o.Resume = False,
+    on_error: o.OnError = "stop",
+) -> None:
+    """Draw responses from a model.
+
+    Reads prompt records ({"prompt": ...}) and writes one response record a line. A record's text depends on the seed,
+    the prompt_id, the sample index and the turn, not on the batch.
+    """
+    from ..core.jsonl import RecordWriter
+    from ..core.records import check_prompt
+    from ..core.resume import finished_rows
+    from ..core.sampling.backend import Decoding
+    from ..core.sampling.open import LoadOptions, open_backend, open_strategy
+    from ..core.sampling.prompt_sets import builtin_rows
+    from ..core.sampling.run import SampleOptions, Sampler
+    from ..core.sampling.strategies import StrategyOptions
+    from .streams import Reading
+
+    if builtin is not None and prompts is not None:
+        raise UsageError("--builtin and a prompt file exclude each other")
+    if builtin is None and count is not None:
+        raise UsageError("--count needs --builtin")
+    decoding = Decoding(temperature, top_p, top_k, min_p, max_new_tokens)
+    chats = open_strategy(strategy, StrategyOptions(turns=turns, turn2_prompt=turn2_prompt, length_hint=length_hint))
+    draw = SampleOptions(samples=samples, seed=seed, batch_size=batch_size, decoding=decoding)
+    loading = LoadOptions(
+        adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code
+    )
+    old = o.resumable(output, resume)
+    rows = builtin_rows(builtin, count, seed) if builtin else Reading(o.source(prompts), check_prompt, on_error)
+    with RecordWriter(output, append=old is not None) as writer:
+        source = open_backend("transformers" if backend == "auto" else backend, model, loading, console.note)
+        with console.sampling_progress(None if count is None else count * samples) as (on_tokens, on_done):
+            sampler = Sampler(source, chats, draw, on_tokens)
+            for records in sampler.run(rows, finished_rows(old)):
+                for record in records:
+                    writer.write(record)
+                writer.flush()
+                on_done(len(records) // chats.turns)

@@ -1,0 +1,1 @@
+"""The core: everything that `divtool` computes. Never imports the command line, typer or rich."""

@@ -1,0 +1,167 @@
+"""Names a user can type, and where each lives: "module:attribute" below `divtool.core`. Nothing is imported to list them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from .errors import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the catalog.
+
+    Attributes:
+        name: What the user types.
+        target: ``"module:attribute"`` below ``divtool.core``.
+        summary: One line for the list.
+        source: Paper or project that it follows.
+        commands: The commands that take the name.
+    """
+
+    name: str
+    target: str
+    summary: str
+    source: str
+    commands: tuple[str, ...] = ()
+
+    def load(self) -> Any:
+        """Import what the entry names."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(import_module(f".{module}", __package__), attribute)
+
+
+def _table(*entries: Entry) -> dict[str, Entry]:
+    return {entry.name: entry for entry in entries}
+
+
+_NS = "arXiv 2505.16245"
+
+METHODS = _table(
+    Entry(
+        "diverse-ns",
+        "methods.diverse_ns:FULL",
+        "pairs that differ in diversity (dsi_lite and word_entropy), not in length, at no loss of quality; then DPO",
+        _NS,
+        ("select", "train"),
+    ),
+    Entry(
+        "diverse-ns-lite",
+        "methods.diverse_ns:LITE",
+        "the same from TTR and Maas alone; at equal length the two agree on nearly every pair, so the clean-up rules guard the quality",
+        _NS,
+        ("select", "train"),
+    ),
+    Entry(
+        "dpo",
+        "methods.dpo:DPO",
+        "direct preference optimisation on any pairs, as they are",
+        "arXiv 2305.18290",
+        ("train",),
+    ),
+    Entry(
+        "no-length",
+        "methods.baselines:NO_LENGTH",
+        "baseline: diverse-ns-lite (or --base diverse-ns) without its length rules; shows how short the chosen become",
+        f"ablation of {_NS}",
+        ("select",),
+    ),
+    Entry(
+        "quality-only",
+        "methods.baselines:QUALITY_ONLY",
+        "baseline: best against worst response by quality, whatever their diversity and length",
+        "baseline",
+        ("select",),
+    ),
+    Entry(
+        "random",
+        "methods.baselines:RANDOM",
+        "baseline: two responses of each prompt in random order; must train to nothing",
+        "baseline",
+        ("select",),
+    ),
+)
+
+TASKS = _table(
+    Entry(
+        "story",
+        "evaluation.tasks.story:STORY",
+        "very short stories from three given words: distance between the stories of a prompt",
+        "stimuli as published with arXiv 2505.16245; prompts ours",
+        ("eval",),
+    ),
+)
+
+PROMPT_SETS = _table(
+    Entry(
+        "scenes",
+        "sampling.prompt_sets:scenes",
+        "three-sentence descriptions of a place at a time: answers that small models finish",
+        "ours",
+        ("sample",),
+    ),
+    Entry(
+        "story-triplets",
+        "sampling.prompt_sets:story_triplets",
+        "very short stories from three seeded words; none of the evaluation words occurs",
+        f"after {_NS}; words and wording ours",
+        ("sample",),
+    ),
+    Entry(
+        "story-eval",
+        "sampling.prompt_sets:story_eval",
+        "the 20 word triplets of `eval --task story`, the seven published ones first",
+        f"triplets of {_NS} and 13 of ours",
+        ("sample",),
+    ),
+)
+
+STRATEGIES = _table(
+    Entry("direct", "sampling.strategies:Direct", "every response from the prompt alone", "", ("sample",)),
+    Entry(
+        "sequential",
+        "sampling.strategies:Sequential",
+        "a second request in the same chat asks for a clearly different answer of about the same length",
+        _NS,
+        ("sample",),
+    ),
+)
+
+BACKENDS = _table(
+    Entry("transformers", "sampling.open:transformers_backend", "the model in this process", "", ("sample", "eval")),
+    Entry(
+        "echo", "sampling.open:echo_backend", "a seeded fake model for tests: no torch, milliseconds", "", ("sample",)
+    ),
+)
+
+
+def get(kind: str, table: Mapping[str, Entry], name: str, command: str | None = None) -> Entry:
+    """The entry of a name.
+
+    Args:
+        kind: What the table holds, for the message: "method", "task".
+        table: Where to look.
+        name: What the user typed.
+        command: Only names that this command takes.
+
+    Raises:
+        UsageError: No such name; the known ones are listed, with the nearest.
+    """
+    known = names(table, command)
+    if name not in known:
+        raise unknown_name(kind, name, known)
+    return table[name]
+
+
+def names(table: Mapping[str, Entry], command: str | None = None) -> list[str]:
+    """The names of a table, or those that one command takes."""
+    return [entry.name for entry in table.values() if command is None or command in entry.commands]
+
+
+def split_names(text: str | Iterable[str]) -> list[str]:
+    """Names from a comma-separated option, blanks and repeats left out, order kept."""
+    parts = text.split(",") if isinstance(text, str) else [part for item in text for part in item.split(",")]
+    return list(dict.fromkeys(part.strip() for part in parts if part.strip()))

@@ -1,0 +1,64 @@
+"""The errors that a user can cause. Each knows its exit status; the command line prints it as one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+
+class DivtoolError(Exception):
+    """The run cannot go on, for a reason that the user can act on."""
+
+    exit_code = 1
+
+
+class InputError(DivtoolError):
+    """A record or file is not what the stage needs.
+
+    Args:
+        where: The place, as ``file:line`` or a file name.
+        fault: What is wrong there.
+        remedy: How to go on; empty where the fault says it.
+    """
+
+    def __init__(self, where: str, fault: str, remedy: str = "") -> None:
+        super().__init__(f"{where}: {fault}" + (f"; {remedy}" if remedy else ""))
+
+
+class UsageError(DivtoolError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+    exit_code = 2
+
+
+class ThresholdMissed(DivtoolError):
+    """A threshold that the user set was missed."""
+
+    exit_code = 3
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """An error that lists the known names and the nearest one.
+
+    Args:
+        kind: What the name names: "method", "metric", "task".
+        name: What the user wrote.
+        known: The names that exist.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return UsageError(f"unknown {kind} '{name}': {hint}known: {', '.join(names)}")
+
+
+class ClosedPipe(DivtoolError):
+    """The reader of standard output has gone (`| head -1`): nothing is wrong, and nothing is left to do."""
+
+    exit_code = 0
+
+
+def require_extra(module: str, extra: str) -> None:
+    """Raise `DivtoolError` with the install line unless a module of an optional extra is there."""
+    if find_spec(module) is None:
+        raise DivtoolError(f"this needs the package {module}: pip install 'divtool[{extra}]'")

@@ -1,0 +1,322 @@
+"""Streams of records: reading with the place of every fault, writing whole records, groups of one prompt.
+
+The format is the `jsonlines` package's; what is added here is the place of a fault, compression by file name,
+and writing in blocks that end at a record, so that a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import jsonlines
+import orjson
+
+from .errors import ClosedPipe, DivtoolError, InputError, UsageError
+
+Record = dict[str, Any]
+STDIN_NAME = "standard input"
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record and the place that it was read from.
+
+    Attributes:
+        data: The record, every key as it stood in the file.
+        where: ``file:line``.
+    """
+
+    data: Record
+    where: str
+
+    def fault(self, what: str, remedy: str = "") -> InputError:
+        """An error that points at this record."""
+        return InputError(self.where, what, remedy)
+
+
+def dumps(record: Record) -> bytes:
+    """One line of JSON, newline included.
+
+    Raises:
+        ValueError: The record holds NaN or an infinity, which JSON does not have.
+    """
+    line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+    # orjson writes NaN as null in silence; a metric that lets one through is a bug and must not look undefined.
+    if b"null" in line and _holds_nan(record):
+        raise ValueError(f"a record holds NaN or an infinity: {line[:200]!r}")
+    return line
+
+
+def _holds_nan(value: Any) -> bool:
+    if isinstance(value, float):
+        return value != value or value in (float("inf"), float("-inf"))
+    if isinstance(value, dict):
+        return any(_holds_nan(v) for v in value.values())
+    return isinstance(value, (list, tuple)) and any(_holds_nan(v) for v in value)
+
+
+class RowReader:
+    """Rows of a JSON Lines file or of standard input, checked one at a time.
+
+    Args:
+        source: A path, or ``-`` for standard input; ``.gz`` and ``.zst`` are unpacked.
+        check: Raises `InputError` for a record that the stage cannot use.
+        skip_bad: Count bad lines and go on, instead of ending the run.
+
+    Raises:
+        DivtoolError: The file cannot be opened; raised at once, before anything is read.
+    """
+
+    def __init__(self, source: str, check: Callable[[Row], None] | None = None, *, skip_bad: bool = False) -> None:
+        self.name = STDIN_NAME if source == "-" else source
+        self.skipped = 0
+        self.read = 0
+        self._check = check
+        self._skip_bad = skip_bad
+        self._digest = hashlib.sha256()
+        self._stream = _open_input(source)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the lines read so far."""
+        return self._digest.hexdigest()
+
+    def __iter__(self) -> Iterator[Row]:
+        """Each usable record; an empty input is an error."""
+        with self._stream as stream:
+            lines = jsonlines.Reader(self._hashed(stream), loads=orjson.loads)
+            while True:
+                try:
+                    row = self._next(lines)
+                except StopIteration:
+                    break
+                except InputError:
+                    if not self._skip_bad:
+                        raise
+                    self.skipped += 1
+                    continue
+                self.read += 1
+                yield row
+        if not self.read:
+            what = f"no usable record, {self.skipped} bad lines skipped" if self.skipped else "no records"
+            raise InputError(self.name, what)
+
+    def _next(self, lines: Any) -> Row:
+        try:
+            data = lines.read(type=dict, skip_empty=True)
+        except EOFError:
+            raise StopIteration from None
+        except jsonlines.InvalidLineError as error:
+            raise self._bad_line(error) from error
+        row = Row(data, f"{self.name}:{self._line}")
+        if self._check is not None:
+            self._check(row)
+        return row
+
+    def _hashed(self, stream: IO[bytes]) -> Iterator[str]:
+        # Decoding here, line by line, keeps U+2028 inside its record and gives the number of the broken line.
+        self._line = 0
+        lines = iter(stream)
+        while True:
+            try:
+                raw = next(lines)
+            except StopIteration:
+                return
+            except (OSError, EOFError) as error:
+                # No InputError: what follows cannot be read either, so --on-error skip must not swallow it.
+                raise DivtoolError(f"{self.name}:{self._line + 1}: cannot be read ({error})") from error
+            self._line += 1
+            self._digest.update(raw)
+            yield self._decoded(raw)
+
+    def _decoded(self, raw: bytes) -> str:
+        if self._line == 1 and raw[:2] == b"\x1f\x8b":
+            raise DivtoolError(f"{self.name}: is gzip data; name it .gz, or unpack it first")
+        try:
+            return raw.decode("utf-8-sig" if self._line == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            # jsonlines would end at an exception from its line source, so a broken line is passed on as bad JSON.
+            return f"\x00not UTF-8 text (byte {error.start + 1})"
+
+    def _bad_line(self, error: jsonlines.InvalidLineError) -> InputError:
+        if error.line.startswith("\x00not UTF-8"):
+            fault = error.line[1:]
+        elif isinstance(error.__cause__, orjson.JSONDecodeError):
+            fault = f"not valid JSON ({error.__cause__.msg} at column {error.__cause__.colno})"
+        else:
+            fault = "not a JSON object"
+        return InputError(f"{self.name}:{self._line}", fault, "mend the line, or go on with --on-error skip")
+
+
+def _open_input(source: str) -> IO[bytes]:
+    if source == "-":
+        return sys.stdin.buffer
+    path = Path(source)
+    try:
+        if path.suffix == ".gz":
+            return gzip.open(path, "rb")
+        if path.suffix == ".zst":
+            return _zstandard().open(path, "rb")  # type: ignore[no-any-return]
+        return path.open("rb")
+    except FileNotFoundError:
+        raise InputError(source, "no such file", "name an existing file, or - for standard input") from None
+    except OSError as error:
+        raise InputError(source, f"cannot be read ({error.strerror or error})") from None
+
+
+def _zstandard() -> Any:
+    try:
+        import zstandard
+    except ImportError:
+        raise UsageError(".zst files need the extra: pip install 'divtool[zstd]'") from None
+    return zstandard
+
+
+class RecordWriter:
+    """Records to a file or to standard output, in blocks that end at a record.
+
+    An existing file is emptied at the first block, not before: a run that fails at once leaves it alone.
+
+    Args:
+        target: A path, or ``-`` for standard output; ``.gz`` and ``.zst`` are packed, one member a block.
+        append: Go on behind what the file holds.
+
+    Raises:
+        DivtoolError: The file cannot be written; raised at once.
+    """
+
+    def __init__(self, target: str, *, append: bool = False) -> None:
+        self.written = 0
+        self._append = append
+        self._buffer = io.BytesIO()
+        self._pack = _packer(target)
+        self._owned = target != "-"
+        self._fd = _open_output(Path(target)) if self._owned else sys.stdout.fileno()
+        self._fresh = self._owned and not append
+
+    def write(self, record: Record) -> None:
+        """Add one record; it reaches the file with its block."""
+        self._buffer.write(dumps(record))
+        self.written += 1
+        if self._buffer.tell() >= _BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write out every record so far."""
+        block = self._pack(self._buffer.getvalue()) if self._buffer.tell() else b""
+        if self._fresh:
+            os.ftruncate(self._fd, 0)
+            self._fresh = False
+        try:
+            while block:
+                block = block[os.write(self._fd, block) :]
+        except BrokenPipeError:
+            raise ClosedPipe from None
+        finally:
+            self._buffer = io.BytesIO()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Write out what is left, also when the stage failed: finished records stay valid."""
+        try:
+            if self.written or kind is None:
+                self.flush()
+        finally:
+            if self._owned:
+                os.close(self._fd)
+
+
+def _open_output(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except FileNotFoundError:
+        raise DivtoolError(f"{path}: the folder {path.parent} does not exist; make it first, or name another") from None
+    except OSError as error:
+        raise DivtoolError(f"{path}: cannot be written ({error.strerror}); name another file with -o") from None
+
+
+def _packer(target: str) -> Callable[[bytes], bytes]:
+    if target.endswith(".gz"):
+        return gzip.compress
+    if target.endswith(".zst"):
+        return _zstandard().compress  # type: ignore[no-any-return]
+    return lambda block: block
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when the block ends without an error.
+
+    Raises:
+        DivtoolError: The folder cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+    except OSError as error:
+        raise DivtoolError(f"{path}: cannot be written ({error.strerror}); name another file") from None
+    try:
+        yield Path(name)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def groups(rows: Iterable[Row], key: str = "prompt_id") -> Iterator[list[Row]]:
+    """Runs of rows with one `prompt_id`, one run in memory at a time.
+
+    Raises:
+        InputError: A `prompt_id` comes back after another one. Eight bytes a group are kept to see that.
+    """
+    seen: set[int] = set()
+    for name, run in groupby(rows, key=lambda row: row.data[key]):
+        group = list(run)
+        digest = short_hash(name)
+        if digest in seen:
+            raise group[0].fault(f"{key} '{name}' comes back after other prompts", "sort the input, or use --regroup")
+        seen.add(digest)
+        yield group
+
+
+def short_hash(value: Any) -> int:
+    """A 64-bit hash of a JSON value that is the same on every machine."""
+    canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return int.from_bytes(hashlib.blake2b(canonical, digest_size=8).digest(), "big")
+
+
+def regrouped(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows with each prompt's brought together, in the order of first appearance, sorted on disk."""
+    with tempfile.TemporaryDirectory(prefix="divtool-") as folder:
+        base = sqlite3.connect(os.path.join(folder, "rows.db"))
+        base.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+            "CREATE TABLE prompts (id TEXT PRIMARY KEY, first INTEGER) WITHOUT ROWID;"
+            "CREATE TABLE rows (id TEXT, place TEXT, data BLOB);"
+        )
+        for number, row in enumerate(rows):
+            prompt_id = row.data["prompt_id"]
+            base.execute("INSERT OR IGNORE INTO prompts VALUES (?, ?)", (prompt_id, number))
+            base.execute("INSERT INTO rows VALUES (?, ?, ?)", (prompt_id, row.where, orjson.dumps(row.data)))
+        ordered = "SELECT place, data FROM rows JOIN prompts USING (id) ORDER BY first, rows.rowid"
+        for place, data in base.execute(ordered):
+            yield Row(orjson.loads(data), place)
+        base.close()

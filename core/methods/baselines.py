@@ -1,0 +1,25 @@
+"""Baselines that a pair method has to beat: no length rules, quality alone, chance."""
+
+from __future__ import annotations
+
+from ..selection.recipe import PairRecipe
+from .base import Method
+
+NO_LENGTH = Method(
+    name="no-length",
+    # The rules of `--base`, without those on length; `select` fills them in.
+    pairs=PairRecipe(length_rules=False, strict=False),
+)
+
+QUALITY_ONLY = Method(
+    name="quality-only",
+    pairs=PairRecipe(
+        proposal="best-worst",
+        quality=("reward", "judge", "perplexity"),
+        length_rules=False,
+        strict=False,
+        scored_by="lexical,perplexity",
+    ),
+)
+
+RANDOM = Method(name="random", pairs=PairRecipe(proposal="random", length_rules=False, strict=False))

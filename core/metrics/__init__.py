@@ -1,0 +1,1 @@
+"""Metrics: one pure function a metric, one file a family."""

@@ -1,0 +1,155 @@
+"""How far the texts of one prompt say the same: self-BLEU and ROUGE-L between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WordLists = Sequence[Sequence[str]]
+_Ints = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+
+_EPSILON = 0.1  # the numerator that smoothing 1 (Chen and Cherry 2014) puts for zero
+_ALL_PAIRS_UP_TO, _SAMPLED_PAIRS = 2_000, 200_000
+
+
+def self_bleu(word_lists: WordLists, order: int = 4) -> float | None:
+    """Mean BLEU of each text against all others, in time linear in the words up to sorting.
+
+    Range [0, 1], lower is more diverse. Null under 2 texts with a word. Source: arXiv 1802.01886.
+    """
+    scores = self_bleu_each(word_lists, order)
+    return float(scores.mean()) if scores.size >= 2 else None
+
+
+def self_bleu_each(word_lists: WordLists, order: int = 4) -> _Floats:
+    """BLEU of each text with a word against all others as references, [texts].
+
+    Clipped precisions of orders 1..min(order, N_i) with equal weights: a short text has no longer
+    n-grams, and smoothing those would call equal short texts different. A zero numerator counts
+    as 0.1 (smoothing 1); no common word gives 0. The brevity penalty takes the closest length
+    among the others, the shorter one on a tie.
+    """
+    kept = [words for words in word_lists if words]
+    lengths: _Ints = np.array([len(words) for words in kept], dtype=np.int64)
+    if len(kept) < 2:
+        return np.zeros(len(kept))
+    orders = np.minimum(lengths, order)
+    logs = np.zeros(len(kept))
+    common = np.ones(len(kept), dtype=bool)
+    for n, matches in enumerate(_clipped_matches(kept, lengths, order), start=1):
+        has = orders >= n
+        if n == 1:
+            common = matches > 0
+        precision = np.where(matches > 0, matches, _EPSILON)[has] / (lengths[has] - n + 1)
+        logs[has] += np.log(precision) / orders[has]
+    penalty = np.minimum(0.0, 1 - _closest_other(lengths) / lengths)
+    return np.where(common, np.exp(logs + penalty), 0.0)
+
+
+def _clipped_matches(kept: WordLists, lengths: _Ints, order: int) -> Iterator[_Ints]:
+    """For n = 1..order: each text's n-gram matches, clipped at the largest count in any other text."""
+    vocabulary: dict[str, int] = {}
+    ids = np.array([vocabulary.setdefault(word, len(vocabulary)) for word in chain.from_iterable(kept)], dtype=np.int64)
+    text_of = np.repeat(np.arange(len(kept)), lengths)
+    # Words from here to the end of the own text: an n-gram that needs more would cross the border.
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(ids))
+    starts, grams = np.arange(len(ids)), ids
+    for n in range(1, order + 1):
+        if n > 1:
+            inside = left[starts] >= n
+            starts = starts[inside]
+            grams = np.unique(grams[inside] * len(vocabulary) + ids[starts + n - 1], return_inverse=True)[1]
+        pairs, count = np.unique(grams * len(kept) + text_of[starts], return_counts=True)
+        gram, text = np.divmod(pairs, len(kept))
+        matches = np.minimum(count, _most_elsewhere(gram, text, count))
+        yield np.bincount(text, matches, minlength=len(kept)).astype(np.int64)
+
+
+def _most_elsewhere(gram: _Ints, text: _Ints, count: _Ints) -> _Ints:
+    """For each (n-gram, text) row, the largest count of the n-gram in any other text."""
+    if not len(gram):
+        return count
+    by_count = np.lexsort((count, gram))
+    sizes = np.bincount(gram)
+    last = np.cumsum(sizes) - 1  # where, in that order, the largest count of each n-gram stands
+    first_count, first_text = count[by_count[last]], text[by_count[last]]
+    second_count = np.where(sizes > 1, count[by_count[last - 1]], 0)
+    return np.where(text == first_text[gram], second_count[gram], first_count[gram])
+
+
+def _closest_other(lengths: _Ints) -> _Ints:
+    """For each text, the length among the other texts that is closest to its own; the shorter on a tie."""
+    values, at, copies = np.unique(lengths, return_inverse=True, return_counts=True)
+    below = values[np.maximum(at - 1, 0)]
+    above = values[np.minimum(at + 1, len(values) - 1)]
+    far = np.iinfo(np.int64).max
+    gap_below = np.where(at > 0, lengths - below, far)
+    gap_above = np.where(at < len(values) - 1, above - lengths, far)
+    neighbour = np.where(gap_below <= gap_above, below, above)
+    return np.where(copies[at] > 1, lengths, neighbour)
+
+
+def homogenization_rougel(word_lists: WordLists, seed: int = 0) -> float | None:
+    """Mean ROUGE-L F1, 2 LCS / (N_i + N_j), over unordered pairs of texts, no stemming.
+
+    Over 2,000 texts, the mean of 200,000 drawn pairs. Range [0, 1], lower is more diverse. Null
+    under 2 texts with a word. Source: arXiv 2309.05196.
+    """
+    values = rougel_pairs(word_lists, seed)
+    return float(values.mean()) if values.size else None
+
+
+def rougel_pairs(
+    word_lists: WordLists, seed: int = 0, *, all_up_to: int = _ALL_PAIRS_UP_TO, drawn: int = _SAMPLED_PAIRS
+) -> _Floats:
+    """ROUGE-L F1 of all unordered pairs of texts with a word, or of pairs drawn without replacement.
+
+    The standard error of a drawn mean is the standard deviation of the result / sqrt(its length).
+
+    Args:
+        word_lists: The words of each text.
+        seed: Seed of the draw.
+        all_up_to: The largest number of texts for which all pairs are taken.
+        drawn: How many pairs are drawn above that.
+    """
+    from rapidfuzz.distance import LCSseq
+    from rapidfuzz.process import cdist, cpdist
+
+    kept = _as_characters([words for words in word_lists if words])
+    lengths = np.array([len(words) for words in kept], dtype=np.int64)
+    if len(kept) < 2:
+        return np.zeros(0)
+    if len(kept) <= all_up_to:
+        # One thread, so that timings can be repeated; the same object twice halves the work.
+        first, second = np.triu_indices(len(kept), 1)
+        common: NDArray[Any] = cdist(kept, kept, scorer=LCSseq.similarity, workers=1)[first, second]
+    else:
+        first, second = _draw_pairs(len(kept), drawn, seed)
+        common = cpdist([kept[i] for i in first], [kept[j] for j in second], scorer=LCSseq.similarity, workers=1)
+    return 2.0 * common / (lengths[first] + lengths[second])
+
+
+def _as_characters(kept: WordLists) -> list[str]:
+    """Each text as a string with one character a word, surrogates skipped, for the bit-parallel LCS."""
+    codes: dict[str, str] = {}
+    for word in chain.from_iterable(kept):
+        if word not in codes:
+            code = len(codes)
+            codes[word] = chr(code if code < 0xD800 else code + 0x800)
+    return ["".join([codes[word] for word in words]) for words in kept]
+
+
+def _draw_pairs(n: int, pairs: int, seed: int) -> tuple[_Ints, _Ints]:
+    """Distinct unordered pairs i < j of n texts, drawn without replacement."""
+    total = n * (n - 1) // 2
+    drawn = np.random.default_rng(seed).choice(total, size=min(pairs, total), replace=False)
+    # Pair number p belongs to the column j with j (j - 1) / 2 <= p: the square root, put right for rounding.
+    column = ((1 + np.sqrt(1 + 8.0 * drawn)) / 2).astype(np.int64)
+    column -= column * (column - 1) // 2 > drawn
+    column += column * (column + 1) // 2 <= drawn
+    return drawn - column * (column - 1) // 2, column

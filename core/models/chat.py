@@ -1,0 +1,20 @@
+"""From chat messages to token ids, one way for sampling, scoring and training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def chat_ids(tokenizer: Any, messages: Sequence[tuple[str, str]]) -> list[int]:
+    """Token ids of a chat, up to and including the opening of the assistant's answer.
+
+    Args:
+        tokenizer: A transformers tokenizer; without a chat template the contents are joined by blank lines.
+        messages: (role, content) pairs.
+    """
+    if tokenizer.chat_template is None:
+        text = "\n\n".join(content for _, content in messages) + "\n\n"
+        return list(tokenizer(text)["input_ids"])
+    chat = [{"role": role, "content": content} for role, content in messages]
+    return list(tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)["input_ids"])

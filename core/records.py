@@ -1,0 +1,180 @@
+"""The records of the pipe: what each must hold, checked where it is read.
+
+Unknown keys are never looked at and pass through every stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .jsonl import Record, Row, short_hash
+
+Message = dict[str, str]
+
+_KINDS: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", dict: "an object", list: "a list"}
+_ABSENT = object()
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    return next((word for kind, word in _KINDS.items() if isinstance(value, kind)), type(value).__name__)
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
+
+
+def require(row: Row, key: str, kind: type, *, remedy: str = "", optional: bool = False, nullable: bool = False) -> Any:
+    """The value of a key, of the right type.
+
+    Args:
+        row: The record and its place.
+        key: The key.
+        kind: The type; `float` takes whole numbers too.
+        remedy: How the user gets a record with that key.
+        optional: The key may be absent; the answer is then None.
+        nullable: null is allowed.
+
+    Raises:
+        InputError: The key is absent, or its value of another type.
+    """
+    value = row.data.get(key, _ABSENT)
+    if value is _ABSENT:
+        if optional:
+            return None
+        raise row.fault(f"the key '{key}' is missing", remedy)
+    if (value is None and nullable) or _fits(value, kind):
+        return value
+    raise row.fault(f"'{key}' is {_kind(value)}, not {_KINDS[kind]}", remedy)
+
+
+def check_messages(row: Row, key: str, value: Any) -> None:
+    """Raise `InputError` unless `value` is a list of chat messages."""
+    good = (
+        isinstance(value, list)
+        and value
+        and all(
+            isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
+        )
+    )
+    if not good:
+        raise row.fault(f"'{key}' is no list of messages", 'a message is {"role": "user", "content": "..."}')
+
+
+def check_prompt(row: Row) -> None:
+    """Check a prompt record; a missing `prompt_id` is filled in with a hash of the prompt.
+
+    Raises:
+        InputError: No prompt, or an empty or wrongly typed one.
+    """
+    prompt = row.data.get("prompt", _ABSENT)
+    if isinstance(prompt, list):
+        check_messages(row, "prompt", prompt)
+    elif not require(row, "prompt", str, remedy='a prompt record is {"prompt": "..."}').strip():
+        raise row.fault("'prompt' is empty")
+    require(row, "prompt_id", str, optional=True)
+    row.data.setdefault("prompt_id", f"{short_hash(row.data['prompt']):016x}")
+
+
+_FROM_SAMPLE = "responses come from divtool sample"
+
+
+def check_response(row: Row) -> None:
+    """Check a response record; a missing `turn` becomes 1.
+
+    Raises:
+        InputError: A missing or wrongly typed key.
+    """
+    check_prompt(row)
+    require(row, "response", str, remedy=_FROM_SAMPLE)
+    index = require(row, "sample_index", int, remedy=_FROM_SAMPLE)
+    turn = require(row, "turn", int, optional=True)
+    row.data.setdefault("turn", 1)
+    if index < 0 or (turn is not None and turn < 1):
+        raise row.fault("'sample_index' counts from 0 and 'turn' from 1")
+    require(row, "logprob", float, optional=True, nullable=True)
+    require(row, "n_tokens", int, optional=True, nullable=True)
+    require(row, "finish_reason", str, optional=True, nullable=True)
+    check_scores(row, optional=True)
+
+
+def check_scores(row: Row, *, key: str = "scores", optional: bool = False, remedy: str = "") -> None:
+    """Check that the scores are an object of numbers and nulls.
+
+    Raises:
+        InputError: They are not.
+    """
+    scores = require(row, key, dict, optional=optional, remedy=remedy)
+    for name, value in (scores or {}).items():
+        if value is not None and not _fits(value, float):
+            raise row.fault(f"the score '{name}' is {_kind(value)}, not a number or null")
+
+
+def check_scored(row: Row) -> None:
+    """Check a scored record.
+
+    Raises:
+        InputError: No response record, or no scores.
+    """
+    check_response(row)
+    check_scores(row, remedy="run divtool score first")
+
+
+def check_pair(row: Row) -> None:
+    """Check a preference pair.
+
+    Raises:
+        InputError: No message lists, an empty text, or a weight below 0.
+    """
+    remedy = "pairs come from divtool select"
+    for key in ("prompt", "chosen", "rejected"):
+        check_messages(row, key, require(row, key, list, remedy=remedy))
+    for key in ("chosen", "rejected"):
+        if not all(message["content"].strip() for message in row.data[key]):
+            raise row.fault(f"'{key}' is empty")
+    weight = require(row, "weight", float, optional=True)
+    if weight is not None and not 0 <= weight < float("inf"):
+        raise row.fault(f"'weight' is {weight}, not a number of 0 or more")
+
+
+def messages(prompt: str | list[Message]) -> list[Message]:
+    """The prompt as a list of chat messages."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+
+
+def prompt_text(prompt: str | list[Message]) -> str:
+    """The prompt as one text, for people to read."""
+    return prompt if isinstance(prompt, str) else "\n".join(message["content"] for message in prompt)
+
+
+def response_key(record: Mapping[str, Any]) -> tuple[str, int, int]:
+    """What makes a response unique: (prompt_id, sample_index, turn)."""
+    return record["prompt_id"], record["sample_index"], record["turn"]
+
+
+def check_group(group: list[Row]) -> None:
+    """Check that the responses of one `prompt_id` belong together.
+
+    Raises:
+        InputError: A repeated key, or two different prompts; both lines are named.
+    """
+    first: dict[tuple[str, int, int], Row] = {}
+    for row in group:
+        if row.data["prompt"] != group[0].data["prompt"]:
+            raise row.fault(f"the same prompt_id as {group[0].where} but another prompt")
+        other = first.setdefault(response_key(row.data), row)
+        if other is not row:
+            index, turn = row.data["sample_index"], row.data["turn"]
+            raise row.fault(f"sample_index {index}, turn {turn} of this prompt_id stands at {other.where} already")
+
+
+def source_keys(record: Record) -> Record:
+    """A response record without what `sample` adds: the prompt record that it came from."""
+    added = {"response", "sample_index", "turn", "model", "seed", "params", "finish_reason", "n_tokens", "logprob"}
+    return {key: value for key, value in record.items() if key not in added}

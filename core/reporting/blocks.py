@@ -1,0 +1,111 @@
+"""What a page is made of: sections of figures, tables and texts. Plain data; the template does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .svg import to_svg
+from .text import Excerpt, plural
+
+MAX_ROWS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of strings.
+
+    Attributes:
+        head: Column names.
+        rows: Cells, as many as columns.
+        align: One letter a column: l, r, or t for long text.
+        caption: What the rows are.
+        folded: Show it behind a click.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    align: str
+    caption: str = ""
+    folded: bool = False
+
+    @property
+    def shown(self) -> Sequence[Sequence[str]]:
+        """The rows that are printed."""
+        return self.rows[:MAX_ROWS]
+
+    @property
+    def left_out(self) -> str:
+        """How many rows are not printed, in words; "" where all are."""
+        n = len(self.rows) - MAX_ROWS
+        return f"{plural(n, 'more row')} left out" if n > 0 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture, what it shows, and the numbers behind it."""
+
+    svg: str
+    title: str
+    caption: str
+    table: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One column of an example: who wrote it, facts about it, its texts."""
+
+    label: str
+    kind: str
+    texts: Sequence[tuple[str, Excerpt]]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt and the responses to it, side by side."""
+
+    title: str
+    prompt: Excerpt
+    sides: Sequence[Side]
+
+
+@dataclass(slots=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        id: Its anchor.
+        title: Its heading.
+        lead: What it shows, in a sentence or two.
+        figures: Pictures, side by side where there is room.
+        tables: Tables below them.
+        examples: Texts to read.
+    """
+
+    id: str
+    title: str
+    lead: str = ""
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+
+
+class Drawer:
+    """Draws charts and numbers them, so that no two pictures of a page share an id."""
+
+    def __init__(self) -> None:
+        self._drawn = 0
+
+    def figure(self, chart: Any, title: str, alt: str, *, caption: str = "", table: Table | None = None) -> Figure:
+        """A figure from an Altair chart.
+
+        Args:
+            chart: The chart.
+            title: Its heading.
+            alt: What a reader who cannot see it must know.
+            caption: What to look for.
+            table: The numbers behind it.
+        """
+        self._drawn += 1
+        return Figure(to_svg(chart, alt, f"chart{self._drawn}"), title, caption, table)

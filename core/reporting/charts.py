@@ -1,0 +1,199 @@
+"""The report's charts. Each function takes plain numbers and gives an Altair chart for `svg.to_svg`.
+
+Charts are one phone screen wide and stand side by side on a wide one. Names from files reach a chart as data values
+only, never as field names or expressions, and rows are ordered by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .svg import require_extra
+from .text import cut
+
+WIDTH = 345
+# Okabe and Ito's blue and vermilion first, a little shifted so that each has contrast on white and on near-black.
+COLORS = ("#2f80c2", "#d2691e", "#1f9d78", "#a766c4", "#8a8f98")
+SHAPES = ("circle", "triangle-up", "square", "diamond", "cross")
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [1, 3])
+BLUE, ORANGE, GREY = COLORS[0], COLORS[1], COLORS[4]
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One interval of a forest plot; ``tone`` is "good", "bad" or "open"."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """A point of a named series."""
+
+    x: float
+    y: float
+    series: str
+
+
+def _chart(rows: Sequence[dict[str, Any]]) -> Any:
+    alt = require_extra("altair")
+    return alt.Chart(alt.InlineData(values=list(rows)))
+
+
+def _sized(chart: Any, height: float | None = None, step: float | None = None) -> Any:
+    """The chart at the common width, padding included; a height in pixels or a step a row."""
+    alt = require_extra("altair")
+    chart = chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+    return chart.properties(height=alt.Step(step) if step else height)
+
+
+def _scale(values: Sequence[str], range_: Sequence[Any]) -> Any:
+    return require_extra("altair").Scale(domain=list(values), range=list(range_)[: len(values)])
+
+
+def _apart(labels: Sequence[str], limit: int) -> list[str]:
+    """Labels of one length limit that differ: rows that are drawn under one name would fall on each other."""
+    seen: dict[str, int] = {}
+    apart = []
+    for label in (cut(label, limit) for label in labels):
+        seen[label] = seen.get(label, 0) + 1
+        apart.append(label + "\u200b" * (seen[label] - 1))  # a zero-width space is not seen
+    return apart
+
+
+def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Any:
+    """Bars of what each selection stage kept, over what entered it.
+
+    Args:
+        stages: (stage, unit, entered, kept), in order.
+    """
+    alt = require_extra("altair")
+    rows: list[dict[str, Any]] = [
+        {"row": i, "stage": cut(f"{i + 1}. {stage}", 24), "unit": cut(unit, 24), "entered": entered, "kept": kept,
+         "text": f"{kept:,.0f}"}
+        for i, (stage, unit, entered, kept) in enumerate(stages)
+    ]  # fmt: skip
+    units = list(dict.fromkeys(row["unit"] for row in rows))[: len(COLORS)]
+    top = max((max(row["entered"], row["kept"]) for row in rows), default=1) or 1
+    span = alt.Scale(domain=[0, top * 1.18])  # room for the number behind the longest bar
+    y = alt.Y(
+        "stage:N",
+        sort=alt.EncodingSortField("row", op="min"),
+        title=None,
+        axis=alt.Axis(ticks=False, domain=False, labelPadding=8),
+    )
+    x = alt.X("kept:Q", title=None, scale=span, axis=alt.Axis(tickCount=4, format="~s"))
+    color = alt.Color(
+        "unit:N",
+        title=None,
+        scale=_scale(units, COLORS),
+        legend=alt.Legend(symbolType="square", symbolOpacity=1, columns=3),
+    )
+    base = _chart(rows)
+    entered = base.mark_bar(opacity=0.22, height=15).encode(
+        y=y, x=alt.X("entered:Q", title=None, scale=span), color=color
+    )
+    kept = base.mark_bar(height=15).encode(y=y, x=x, color=color)
+    text = base.mark_text(align="left", dx=4).encode(y=y, x="end:Q", text="text:N")
+    text = text.transform_calculate(end="max(datum.entered, datum.kept)")
+    return _sized(alt.layer(entered, kept, text), step=24)
+
+
+def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title: str, *, zero: bool = False) -> Any:
+    """Step outlines of counts over common bins.
+
+    Args:
+        series: Counts by name, one a bin.
+        edges: One more than bins.
+        title: The x axis: quantity and unit.
+        zero: Mark zero with a line.
+    """
+    alt = require_extra("altair")
+    rows = [
+        # A step area ends at its last point, so the last bin is closed by a second one at its right edge.
+        {"at": edge, "n": n, "series": cut(name, 30)}
+        for name, counts in series.items()
+        for edge, n in zip(edges, [*counts, counts[-1]], strict=True)
+    ]
+    names = [cut(name, 30) for name in series]
+    legend = alt.Legend(symbolType="square", symbolOpacity=1) if len(names) > 1 else None
+    axis = alt.Axis(tickCount=6, tickMinStep=1, format="~s")
+    x = alt.X("at:Q", title=title, scale=alt.Scale(nice=False, zero=False), axis=axis)
+    y = alt.Y("n:Q", title="pairs", axis=alt.Axis(tickCount=4, format="~s")).stack(None)
+    color = alt.Color("series:N", title=None, scale=_scale(names, COLORS), legend=legend)
+    dash = alt.StrokeDash("series:N", scale=_scale(names, DASHES), legend=None)
+    base = _chart(rows)
+    fill = base.mark_area(interpolate="step-after", opacity=0.16).encode(x=x, y=y, color=color)
+    outline = base.mark_line(interpolate="step-after", strokeWidth=1.6).encode(x=x, y=y, color=color, strokeDash=dash)
+    layers = [fill, outline]
+    if zero:
+        layers.append(_chart([{"at": 0}]).mark_rule(strokeDash=[4, 3], opacity=0.7).encode(x="at:Q"))
+    return _sized(alt.layer(*layers), height=190)
+
+
+def scatter(points: Sequence[SeriesPoint], x_title: str) -> Any:
+    """Dots in the plane, one colour and shape a series; the most frequent five series are told apart."""
+    alt = require_extra("altair")
+    names = list(dict.fromkeys(point.series for point in points))[: len(COLORS)]
+    labels = [cut(name, 30) for name in names]
+    rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in points if p.series in names]
+    legend = alt.Legend(symbolOpacity=1) if len(labels) > 1 else None
+    zero = alt.Scale(zero=False)
+    chart = _chart(rows).mark_point(filled=True, size=22, opacity=0.5).encode(
+        x=alt.X("x:Q", title=x_title, scale=zero, axis=alt.Axis(tickCount=5, format="~s")),
+        y=alt.Y("y:Q", title=None, scale=zero, axis=alt.Axis(tickCount=5, format="~r")),
+        color=alt.Color("series:N", title=None, scale=_scale(labels, COLORS), legend=legend),
+        shape=alt.Shape("series:N", title=None, scale=_scale(labels, SHAPES), legend=legend),
+    )  # fmt: skip
+    return _sized(chart, height=210)
+
+
+def forest(rows: Sequence[ForestRow], title: str) -> Any:
+    """Differences with their intervals, one row each, and a line at zero.
+
+    Args:
+        rows: In the order from top to bottom.
+        title: The x axis: quantity and direction.
+    """
+    alt = require_extra("altair")
+    labels = _apart([row.label for row in rows], 26)
+    data = [
+        {"row": i, "label": labels[i], "value": row.value, "tone": row.tone,
+         "low": row.value if row.low is None else row.low, "high": row.value if row.high is None else row.high}
+        for i, row in enumerate(rows)
+    ]  # fmt: skip
+    tones = ["good", "bad", "open"]
+    y = alt.Y(
+        "label:N",
+        sort=alt.EncodingSortField("row", op="min"),
+        title=None,
+        axis=alt.Axis(ticks=False, domain=False, labelPadding=8),
+    )
+    x = alt.X("low:Q", title=cut(title, 60), scale=alt.Scale(padding=10), axis=alt.Axis(tickCount=5, format="~r"))
+    color = alt.Color("tone:N", scale=_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
+    shape = alt.Shape("tone:N", scale=_scale(tones, ("circle", "square", "diamond")), legend=None)
+    zero = _chart([{"at": 0}]).mark_rule(opacity=0.6).encode(x="at:Q")
+    lines = _chart(data).mark_rule(strokeWidth=2.5).encode(y=y, x=x, x2="high:Q", color=color)
+    dots = _chart(data).mark_point(filled=True, size=75, opacity=1).encode(y=y, x="value:Q", color=color, shape=shape)
+    return _sized(alt.layer(zero, lines, dots), step=26)
+
+
+def curves(points: Sequence[SeriesPoint]) -> Any:
+    """Lines over training steps, one colour and dash a series."""
+    alt = require_extra("altair")
+    names = list(dict.fromkeys(cut(point.series, 30) for point in points))[: len(COLORS)]
+    rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in points if cut(p.series, 30) in names]
+    legend = alt.Legend(symbolType="stroke") if len(names) > 1 else None
+    chart = _chart(rows).mark_line(strokeWidth=1.8, clip=True, point=len(rows) <= 2).encode(
+        x=alt.X("x:Q", title="step", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=5, format="~s")),
+        y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format="~r")),
+        color=alt.Color("series:N", title=None, scale=_scale(names, COLORS), legend=legend),
+        strokeDash=alt.StrokeDash("series:N", title=None, scale=_scale(names, DASHES), legend=legend),
+    )  # fmt: skip
+    return _sized(chart, height=190)

@@ -1,0 +1,138 @@
+"""Reads any mix of stage files and tells by its keys which kind each record is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from ..errors import InputError
+from ..jsonl import STDIN_NAME, Record, Row, RowReader
+from .gather import Pairs, Responses
+from .text import as_name, cut
+
+# The first row whose keys a record holds names its kind, so the more telling key sets stand first.
+KINDS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("selection report", frozenset({"funnel"})),
+    ("selection report", frozenset({"method", "audit"})),
+    ("pair", frozenset({"prompt", "chosen", "rejected"})),
+    ("measure", frozenset({"task", "metric", "value"})),
+    ("audit", frozenset({"task", "mode", "options"})),
+    ("scored response", frozenset({"prompt", "response", "scores"})),
+    ("response", frozenset({"prompt", "response"})),
+    ("possibility group", frozenset({"prompt", "responses"})),
+    ("target", frozenset({"prompt", "targets"})),
+    *(
+        ("training step", frozenset({"step", key}))
+        for key in ("loss", "learning_rate", "grad_norm", "rewards/margins", "eval_loss", "epoch")
+    ),
+    ("training summary", frozenset({"train_runtime"})),
+    ("training summary", frozenset({"train_loss"})),
+    ("prompt", frozenset({"prompt"})),
+)
+
+
+@dataclass(slots=True)
+class SourceFile:
+    """One file that the report was made from.
+
+    Attributes:
+        name: Its name without the folder, which is nobody's business but the writer's.
+        kinds: How many records of each kind it holds.
+    """
+
+    name: str
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Inputs:
+    """Everything that the report is drawn from.
+
+    Attributes:
+        files: The files, in the order given.
+        responses: What is kept of response and scored records.
+        pairs: What is kept of preference pairs.
+        measures: Measure records as they are.
+        selections: Select reports as they are, each with its file's name.
+        logs: Training steps as they are, by file name.
+    """
+
+    files: list[SourceFile] = field(default_factory=list)
+    responses: Responses = field(default_factory=Responses)
+    pairs: Pairs = field(default_factory=Pairs)
+    measures: list[Record] = field(default_factory=list)
+    selections: list[tuple[str, Record]] = field(default_factory=list)
+    logs: dict[str, list[Record]] = field(default_factory=dict)
+
+
+def kind_of(record: Record) -> str | None:
+    """The kind of a record by its keys; None where they fit no kind."""
+    return next((kind for kind, keys in KINDS if keys <= record.keys()), None)
+
+
+def load(sources: Sequence[Path | str]) -> Inputs:
+    """Read stage files of any kinds; one file may hold several.
+
+    Args:
+        sources: Files, or ``-`` for standard input.
+
+    Raises:
+        InputError: A file cannot be read, holds nothing, or holds a record of no known kind.
+    """
+    inputs = Inputs()
+    for source in sources:
+        name = STDIN_NAME if str(source) == "-" else as_name(Path(source).name)
+        entry = SourceFile(name)
+        inputs.files.append(entry)
+        for row in _rows(source):
+            kind = kind_of(row.data)
+            if kind is None:
+                keys = ", ".join(cut(key, 30) for key in list(row.data)[:6]) or "none"
+                raise row.fault(
+                    f"cannot tell what kind of record this is (its keys: {keys})", "give files of the stages"
+                )
+            entry.kinds[kind] += 1
+            _keep(inputs, kind, row.data, name)
+    return inputs
+
+
+def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
+    """Hand one record to what collects its kind; kinds that no section shows yet are only counted."""
+    if kind in {"response", "scored response"}:
+        inputs.responses.add(record, Path(name).stem)
+    elif kind == "pair":
+        inputs.pairs.add(record)
+    elif kind == "measure":
+        inputs.measures.append(record)
+    elif kind == "selection report":
+        inputs.selections.append((name, record))
+    elif kind == "training step":
+        inputs.logs.setdefault(name, []).append(record)
+
+
+def _rows(source: Path | str) -> Iterator[Row]:
+    """The records of a file: JSON Lines, or one JSON value where the name ends in .json."""
+    path = Path(source)
+    if path.suffix == ".json" and path.is_file():
+        try:
+            value = orjson.loads(path.read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            pass  # JSON Lines under another name; the reader below says what is wrong with a line
+        else:
+            return _checked(value if isinstance(value, list) else [value], str(source))
+    return iter(RowReader(str(source)))
+
+
+def _checked(values: Iterable[object], name: str) -> Iterator[Row]:
+    empty = True
+    for number, value in enumerate(values, start=1):
+        empty = False
+        if not isinstance(value, dict):
+            raise InputError(name, f"item {number} is not a JSON object")
+        yield Row(value, f"{name}, item {number}")
+    if empty:
+        raise InputError(name, "no records")

@@ -1,0 +1,113 @@
+"""One self-contained HTML page from stage files. It loads nothing, runs nothing, and can be mailed as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..errors import DivtoolError
+from ..jsonl import replacing
+from .blocks import Drawer, Section
+from .data_sections import funnel, lengths, what_was_run
+from .example_section import examples
+from .load import Inputs, load
+from .measures import uniform
+from .result_sections import against_length, before_and_after, definitions, training, versions
+from .story import claims
+from .svg import require_extra
+from .text import CELL_CHARACTERS, clean, count
+
+TITLE = "Diversity report"
+
+
+def write_report(sources: Sequence[Path | str], output: Path, title: str | None = None) -> None:
+    """Read stage files of any kinds and write the page.
+
+    Args:
+        sources: Prompts, responses, scored responses, pairs, measures, select reports, training logs; ``-`` is
+            standard input.
+        output: The HTML file; it appears whole or not at all.
+        title: The page's title.
+
+    Raises:
+        InputError: A file cannot be read or told.
+        DivtoolError: The `report` extra is missing, or the output cannot be written.
+    """
+    for module in ("jinja2", "altair", "vl_convert"):
+        require_extra(module)  # before the files are read, which may take a while
+    write(render(load(sources), title), output)
+
+
+def write(page: str, output: Path) -> None:
+    """Write the page beside its place, then move it there."""
+    with replacing(output) as temporary:
+        try:
+            temporary.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise DivtoolError(f"{output}: cannot be written ({error.strerror})") from None
+
+
+def render(inputs: Inputs, title: str | None = None) -> str:
+    """The page as HTML; the same inputs give the same page.
+
+    Args:
+        inputs: What `load` gave.
+        title: The page's title.
+
+    Raises:
+        DivtoolError: The `report` extra is missing.
+    """
+    measures = uniform(inputs.measures)
+    sections = [
+        section for section in _sections(inputs, measures) if section.figures or section.tables or section.examples
+    ]
+    template = _environment().get_template("report.html.j2")
+    return str(template.render(title=title or TITLE, claims=claims(inputs, measures), sections=sections, css=_css()))
+
+
+def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
+    """The sections in the order of the page; those without content are left out by the caller."""
+    draw = Drawer()
+    return [
+        before_and_after(measures, draw),
+        lengths(inputs, draw),
+        funnel(inputs, draw),
+        against_length(inputs, draw),
+        training(inputs, draw),
+        examples(inputs, measures),
+        what_was_run(inputs),
+        definitions(inputs, measures),
+        versions(inputs),
+    ]
+
+
+def _environment() -> Any:
+    """Templates that escape every value, and clean every string before that."""
+    jinja2 = require_extra("jinja2")
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        finalize=_printable,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _printable(value: Any) -> Any:
+    """A value fit to print. Strings from files are cleaned here, once for the whole page; markup is our own."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    if len(value) > CELL_CHARACTERS:
+        value = f"{value[:CELL_CHARACTERS]}\u2026 (cut: {count(CELL_CHARACTERS)} of {count(len(value))} characters)"
+    return clean(value)
+
+
+def _template(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _css() -> str:
+    return _template("report.css")

@@ -1,0 +1,262 @@
+"""The sections about results: before and after, diversity against length, training curves, definitions, versions."""
+
+from __future__ import annotations
+
+import platform
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from ... import __version__
+from ..jsonl import Record
+from . import charts
+from .blocks import Drawer, Figure, Section, Table
+from .charts import ForestRow, SeriesPoint
+from .gather import Point
+from .load import Inputs
+from .measures import Measure, catalog
+from .text import as_number, as_text, clean, count, number, plural, title_words, with_interval
+
+_DOTS = 400  # in one chart, all runs together: more would only blacken it, and swell the page
+_SCATTERS = 12
+_CURVE_POINTS = 300
+_FORESTS = 18
+_LENGTH_SCORES = {"words", "tokens", "n_tokens", "chars", "characters", "types", "sentences"}
+_DIRECTIONS = {"+": "higher is more diverse", "-": "lower is more diverse"}
+
+
+def before_and_after(measures: Sequence[Measure], draw: Drawer) -> Section:
+    """Forest plots of the differences to the baseline, one a metric, and every row as a table."""
+    section = Section("results", "Before and after")
+    if not measures:
+        return section
+    compared = [row for row in measures if row.delta is not None and row.role != "reference"]
+    by_metric: dict[str, list[Measure]] = defaultdict(list)
+    for row in compared:
+        if row.role in {"headline", "quality", "guard", "length"}:
+            by_metric[row.metric].append(row)
+    for metric, rows in list(by_metric.items())[:_FORESTS]:
+        section.figures.append(_forest(title_words(metric), rows[:40], draw))
+    if compared:
+        family = next((row.family_size for row in compared if row.family_size), None)
+        corrected = f", corrected for {count(family)} comparisons" if family else ""
+        section.lead = (
+            "Difference to the baseline with its 95 % bootstrap interval over prompts. Blue dots: in favour of the "
+            f"run; orange squares: against it; grey diamonds: not shown. The verdict follows from p{corrected}; an "
+            "interval that touches zero is no proof that nothing changed."
+        )
+    section.tables.append(_measure_table(measures))
+    return section
+
+
+def _forest(title: str, rows: Sequence[Measure], draw: Drawer) -> Figure:
+    runs = {row.run for row in rows}
+    drawn, cells = [], []
+    for row in rows:
+        label = title_words(row.task) + (f" \u00b7 {row.run}" if len(runs) > 1 else "")
+        drawn.append(ForestRow(label, row.delta or 0.0, row.delta_ci_low, row.delta_ci_high, row.tone))
+        delta = with_interval(row.delta, row.delta_ci_low, row.delta_ci_high, sign=True)
+        cells.append((label, delta, row.verdict or "not judged"))
+    better = _DIRECTIONS if rows[0].role == "headline" else {"+": "higher is better", "-": "lower is better"}
+    meaning = better.get(rows[0].direction, "")
+    axis = "difference" + (f" ({meaning})" if meaning else "")
+    table = Table(("Task", "Difference [95 %]", "Verdict"), cells, "lrl", title, folded=True)
+    alt = f"Forest plot of {title}: " + "; ".join(f"{a} {b}, {c}" for a, b, c in cells[:8]) + "."
+    return draw.figure(charts.forest(drawn, axis), title, alt, table=table)
+
+
+def _measure_table(measures: Sequence[Measure]) -> Table:
+    rows = [
+        (
+            row.role or "detail",
+            title_words(row.task),
+            row.name + {"+": " \u2191", "-": " \u2193"}.get(row.direction, ""),
+            row.run,
+            with_interval(row.value, row.ci_low, row.ci_high),
+            number(row.baseline_value),
+            with_interval(row.delta, row.delta_ci_low, row.delta_ci_high, sign=True),
+            number(row.p_value),
+            number(row.p_adjusted),
+            row.verdict,
+            f"{number(row.mean_words, 1)} / {number(row.baseline_mean_words, 1)}",
+            count(row.n_units if row.n_units is not None else row.n_prompts),
+            row.note,
+        )
+        for row in measures
+    ]
+    head = (
+        *("Role", "Task", "Metric", "Run", "Value [95 %]", "Baseline", "Difference [95 %]", "p", "p adjusted"),
+        *("Verdict", "Words run / baseline", "Units", "Note"),
+    )
+    return Table(
+        head, rows, "llllrrrrrlrrt", "Every measure (\u2191 higher, \u2193 lower is more diverse)", folded=True
+    )
+
+
+def against_length(inputs: Inputs, draw: Drawer) -> Section:
+    """Each score of single responses against their length, small multiples."""
+    section = Section("scatter", "Diversity against length")
+    points = {label: run.points.items for label, run in inputs.responses.runs.items() if run.points.items}
+    seen = sum(run.points.seen for run in inputs.responses.runs.values())
+    metrics = _scatter_metrics(points)
+    for metric in metrics[:_SCATTERS]:
+        section.figures.append(_scatter(metric, points, draw))
+    if metrics:
+        section.lead = (
+            "A metric that follows length rewards long or short text, not diversity. Each dot is one response; \u03c1 "
+            f"is the rank correlation with the number of words. {plural(seen, 'scored response')} in all; at most "
+            f"{count(_DOTS)} are drawn, chosen at random."
+        )
+    if len(metrics) > _SCATTERS:
+        section.lead += " Not drawn: " + ", ".join(title_words(metric) for metric in metrics[_SCATTERS:]) + "."
+    return section
+
+
+def _scatter_metrics(points: dict[str, list[Point]]) -> list[str]:
+    """Scores with at least 8 values that are not all one, in the catalog's order, lengths left out."""
+    values: dict[str, set[float]] = defaultdict(set)
+    counts: dict[str, int] = defaultdict(int)
+    for sample in points.values():
+        for point in sample:
+            for name, value in point.scores.items():
+                counts[name] += 1
+                values[name].add(value)
+    names = [n for n in values if counts[n] >= 8 and len(values[n]) > 1 and n not in _LENGTH_SCORES]
+    order = {name: i for i, name in enumerate(catalog())}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
+def _scatter(metric: str, points: dict[str, list[Point]], draw: Drawer) -> Figure:
+    pairs = {run: [(p.words, p.scores[metric]) for p in sample if metric in p.scores] for run, sample in points.items()}
+    total = sum(map(len, pairs.values()))
+    dots, notes, rows = [], [], []
+    for run, values in pairs.items():
+        if not values:
+            continue
+        kept = random.Random(0).sample(values, min(len(values), max(1, _DOTS * len(values) // max(total, _DOTS))))
+        dots += [SeriesPoint(words, score, run) for words, score in kept]
+        notes.append((run, _spearman(values)))
+        rows += _fifths(run, values)
+    shown = ", ".join(
+        f"{run} {number(rho, 2, sign=True)}" if len(notes) > 1 else number(rho, 2, sign=True) for run, rho in notes
+    )
+    title = title_words(metric)
+    table = Table(("Run", "Words", "Responses", f"Mean {title}"), rows, "lrrr", "By fifths of length", folded=True)
+    alt = f"Scatter plot of {title} against words per response; rank correlation {shown}."
+    return draw.figure(charts.scatter(dots, "words"), title, alt, caption=f"\u03c1 = {shown}", table=table)
+
+
+def _spearman(values: Sequence[tuple[float, float]]) -> float | None:
+    from scipy.stats import rankdata
+
+    if len(values) < 3:
+        return None
+    ranks = np.array([rankdata(column) for column in zip(*values, strict=True)])
+    spread = ranks.std(axis=1)
+    return float(np.corrcoef(ranks)[0, 1]) if (spread > 0).all() else None
+
+
+def _fifths(run: str, values: Sequence[tuple[float, float]]) -> list[tuple[str, ...]]:
+    table = np.array(sorted(values))
+    return [
+        (run, f"{count(part[0, 0])} to {count(part[-1, 0])}", count(len(part)), number(float(part[:, 1].mean())))
+        for part in np.array_split(table, min(5, len(table)))
+    ]
+
+
+# Charts of the training section: title and the log keys drawn in it.
+_CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Loss", ("loss", "eval_loss")),
+    ("Reward margin", ("rewards/margins",)),
+    ("Accuracy", ("rewards/accuracies",)),
+    ("Rewards", ("rewards/chosen", "rewards/rejected")),
+    ("Log-probabilities", ("logps/chosen", "logps/rejected")),
+    ("KL to the reference model", ("kl",)),
+    ("Gradient norm", ("grad_norm",)),
+)
+
+
+def training(inputs: Inputs, draw: Drawer) -> Section:
+    """Curves of every training log."""
+    section = Section("training", "Training")
+    for name, log in inputs.logs.items():
+        for title, keys in _CURVES:
+            points = [point for key in keys for point in _series(log, key)]
+            if points:
+                section.figures.append(_curve(title if len(inputs.logs) == 1 else f"{title} ({name})", points, draw))
+        section.tables.append(_log_table(name, log))
+    if section.figures:
+        section.lead = (
+            "Loss should fall and the reward margin rise. If chosen and rejected log-probabilities both fall far, the "
+            "model forgets more than it learns."
+        )
+    return section
+
+
+def _series(log: Sequence[Record], key: str) -> list[SeriesPoint]:
+    """One key over the steps; long logs become means of equal windows."""
+    pairs = [(as_number(record.get("step")), as_number(record.get(key))) for record in log]
+    known = [(step, value) for step, value in pairs if step is not None and value is not None]
+    name = key.rpartition("/")[2].replace("_", " ")
+    if len(known) <= _CURVE_POINTS:
+        return [SeriesPoint(step, value, name) for step, value in known]
+    windows = np.array_split(np.array(known), _CURVE_POINTS)
+    return [SeriesPoint(float(w[:, 0].mean()), float(w[:, 1].mean()), name) for w in windows]
+
+
+def _curve(title: str, points: Sequence[SeriesPoint], draw: Drawer) -> Figure:
+    by_series: dict[str, list[SeriesPoint]] = defaultdict(list)
+    for point in points:
+        by_series[point.series].append(point)
+    ends = [(name, number(line[0].y), number(line[-1].y)) for name, line in by_series.items()]
+    table = Table(("Series", "First", "Last"), ends, "lrr", title, folded=True)
+    alt = f"{title} over {count(points[-1].x)} steps: " + "; ".join(f"{n} from {a} to {b}" for n, a, b in ends) + "."
+    return draw.figure(charts.curves(points), title, alt, table=table)
+
+
+def _log_table(name: str, log: Sequence[Record]) -> Table:
+    keys = ["step", *(key for _, group in _CURVES for key in group if any(key in record for record in log))]
+    places = np.unique(np.linspace(0, len(log) - 1, min(50, len(log))).round().astype(int))
+    rows = [tuple(number(as_number(log[i].get(key))) for key in keys) for i in places]
+    caption = f"{name}: {len(rows)} of {plural(len(log), 'logged step')}"
+    return Table(keys, rows, "r" * len(keys), caption, folded=True)
+
+
+def definitions(inputs: Inputs, measures: Sequence[Measure]) -> Section:
+    """What every number on the page means."""
+    section = Section("definitions", "Definitions")
+    stated = list(
+        dict.fromkeys((title_words(row.task), row.name, row.definition) for row in measures if row.definition)
+    )
+    if stated:
+        section.tables.append(Table(("Task", "Metric", "Definition"), stated, "llt", "As the measures state them"))
+    scored = {name for run in inputs.responses.runs.values() for point in run.points.items for name in point.scores}
+    used = scored | set(inputs.pairs.score_sums) | {row.metric for row in measures}
+    known = catalog()
+    rows = [_catalog_row(known[name]) for name in known if name in used]
+    if rows:
+        head = ("Metric", "Direction", "Formula", "Range", "Undefined", "Source")
+        section.tables.append(Table(head, rows, "llttt" + "t", "From the metric catalog"))
+    return section
+
+
+def _catalog_row(metric: Any) -> tuple[str, ...]:
+    texts = (as_text(getattr(metric, key, "")) for key in ("formula", "range", "null", "source"))
+    direction = _DIRECTIONS.get(getattr(metric, "direction", ""), "no diversity metric")
+    return (title_words(metric.name), direction, *texts)
+
+
+def versions(inputs: Inputs) -> Section:
+    """Versions of what drew the page and of what the files say about themselves."""
+    rows = [("divtool, this page", __version__), ("Python", platform.python_version())]
+    for package in ("numpy", "scipy", "altair", "vl-convert-python", "jinja2"):
+        try:
+            rows.append((package, version(package)))
+        except PackageNotFoundError:
+            continue
+    rows += [(f"divtool, {clean(name)}", as_text(r["divtool"])) for name, r in inputs.selections if "divtool" in r]
+    return Section("versions", "Versions", tables=[Table(("Package", "Version"), rows, "ll", "Versions", folded=True)])

@@ -1,0 +1,107 @@
+"""What a source of responses is: requests in, draws out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from ..errors import UsageError
+from ..records import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the next token is drawn; the defaults change nothing about the model's distribution.
+
+    Attributes:
+        temperature: Divides the logits; 0 takes the most likely token.
+        top_p: Keep the smallest set of most likely tokens with at least this mass.
+        top_k: Keep this many most likely tokens; 0 keeps all.
+        min_p: Keep tokens with at least this share of the most likely token's probability.
+        max_new_tokens: The longest response in tokens, its end token included.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    max_new_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.top_k < 0 or not 0 <= self.min_p <= 1:
+            raise UsageError("decoding needs temperature >= 0, 0 < top-p <= 1, top-k >= 0 and 0 <= min-p <= 1")
+        if self.max_new_tokens < 1:
+            raise UsageError("--max-new-tokens must be at least 1")
+
+    def params(self, strategy: str) -> dict[str, Any]:
+        """The `params` of a response record."""
+        return {**asdict(self), "strategy": strategy}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One response to draw.
+
+    Attributes:
+        messages: The whole chat up to the answer.
+        draw: What its random numbers depend on: (seed, prompt_id, sample_index, turn).
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    draw: tuple[int, str, int, int]
+
+    @classmethod
+    def of(cls, messages: Sequence[Message], draw: tuple[int, str, int, int]) -> Request:
+        """A request from chat messages."""
+        return cls(tuple((message["role"], message["content"]) for message in messages), draw)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One response drawn.
+
+    Attributes:
+        text: The response.
+        n_tokens: Tokens drawn, the end token included.
+        finish_reason: "stop" at an end token, "length" at the limit.
+        logprob: Sum of the natural-log probabilities of the tokens at temperature 1, or None.
+    """
+
+    text: str
+    n_tokens: int
+    finish_reason: str
+    logprob: float | None
+
+
+class Backend(Protocol):
+    """A source of responses.
+
+    Attributes:
+        name: As in the records' `model`.
+        parameters: Size of the model, or None where it is not known.
+    """
+
+    name: str
+    parameters: int | None
+
+    def draw(
+        self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ...
+    ) -> list[Draw]:
+        """One draw a request, in order; `on_tokens` hears of tokens as they come."""
+
+
+def batches(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
+    """Requests in lists of at most `size`."""
+    batch: list[Request] = []
+    for request in requests:
+        batch.append(request)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def ignore_tokens(_: int) -> None:
+    """The `on_tokens` of a caller that shows no progress."""

@@ -1,0 +1,218 @@
+"""Local generation: one prefill a distinct chat, a random stream a record, finished rows leave the batch.
+
+The loop is our own because `transformers.generate` draws a whole batch from one random stream: there a record's text
+changes with the batch that it happens to be in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..draws import generator
+from ..models.chat import chat_ids
+from .backend import Decoding, Draw, Request, ignore_tokens
+from .cache import with_room
+
+if TYPE_CHECKING:
+    from ..models.language import LanguageModel
+
+# Rows are dropped from the cache when this share of them has finished: each drop copies what is left of the cache.
+_COMPACT_AT = 0.2
+# The tail of the vocabulary is sorted only where the mass of this many tokens falls short of top-p: a full sort of
+# 49,152 logits costs more than a step of a small model.
+_HEAD = 512
+
+
+class LocalBackend:
+    """Draws from a model in this process.
+
+    Args:
+        language_model: The loaded model with its tokenizer.
+    """
+
+    def __init__(self, language_model: LanguageModel) -> None:
+        self.name = language_model.name
+        self.parameters: int | None = language_model.model.num_parameters()
+        self._lm = language_model
+
+    @torch.inference_mode()
+    def draw(
+        self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ignore_tokens
+    ) -> list[Draw]:
+        """One draw a request, in order."""
+        batch = _Batch(self._lm, requests, decoding)
+        while batch.active:
+            on_tokens(batch.step())
+        return [self._finished(row) for row in batch.rows]
+
+    def _finished(self, row: _RowState) -> Draw:
+        text = self._lm.tokenizer.decode(row.ids, skip_special_tokens=True)
+        return Draw(text.strip(), len(row.ids), "stop" if row.stopped else "length", row.logprob)
+
+
+@dataclass(slots=True)
+class _RowState:
+    """What is known of one response while it grows."""
+
+    uniforms: np.ndarray[Any, np.dtype[np.float64]]
+    ids: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+    stopped: bool = False
+
+
+class _Batch:
+    """The rows that are drawn together, their cache, and the logits of the next position."""
+
+    def __init__(self, lm: LanguageModel, requests: Sequence[Request], decoding: Decoding) -> None:
+        self._lm = lm
+        self._decoding = decoding
+        limit = decoding.max_new_tokens
+        self.rows = [_RowState(generator(*request.draw).random(limit)) for request in requests]
+        self.active = list(range(len(requests)))
+        self._position = 0
+        self._prefill(requests)
+
+    def _prefill(self, requests: Sequence[Request]) -> None:
+        """Run each distinct chat once, then copy its cache to every row that shares it."""
+        chats = list(dict.fromkeys(request.messages for request in requests))
+        place = {chat: number for number, chat in enumerate(chats)}
+        ids, mask = _left_padded([chat_ids(self._lm.tokenizer, chat) for chat in chats], self._lm.pad_id)
+        ids, mask = ids.to(self._lm.device), mask.to(self._lm.device)
+        output = self._lm.model(
+            input_ids=ids, attention_mask=mask, position_ids=_positions(mask), use_cache=True, logits_to_keep=1
+        )
+        owner = torch.tensor([place[request.messages] for request in requests], device=ids.device)
+        self._cache = with_room(output.past_key_values)
+        self._mask = mask[owner]
+        self._logits = output.logits[:, -1].float()[owner]
+        if len(chats) < len(requests):
+            self._cache.batch_select_indices(owner)
+
+    def step(self) -> int:
+        """Draw one token for each active row; the answer is how many were kept."""
+        numbers = np.array([self.rows[row].uniforms[self._position] for row in self.active])
+        uniforms = torch.from_numpy(numbers).to(self._logits.device)
+        tokens, logprobs = draw_tokens(self._logits, uniforms, self._decoding)
+        drawn = self._record(tokens.tolist(), logprobs.tolist())
+        self._position += 1
+        going = [place for place, row in enumerate(self.active) if not self._done(self.rows[row])]
+        if going:
+            tokens = self._compacted(tokens, going)
+            self._forward(tokens)
+        else:
+            self.active = []
+        return drawn
+
+    def _record(self, tokens: list[int], logprobs: list[float]) -> int:
+        drawn = 0
+        for place, row in enumerate(self.active):
+            state = self.rows[row]
+            if self._done(state):
+                continue  # Finished, and not yet taken out of the batch.
+            drawn += 1
+            state.ids.append(tokens[place])
+            state.logprob += logprobs[place]
+            state.stopped = tokens[place] in self._lm.end_ids
+        return drawn
+
+    def _done(self, state: _RowState) -> bool:
+        return state.stopped or len(state.ids) >= self._decoding.max_new_tokens
+
+    def _compacted(self, tokens: torch.Tensor, going: list[int]) -> torch.Tensor:
+        """Leave finished rows behind, once there are enough of them."""
+        if len(going) > len(self.active) * (1 - _COMPACT_AT):
+            return tokens
+        keep = torch.tensor(going, device=tokens.device)
+        self._cache.batch_select_indices(keep)
+        self._mask = self._mask[keep]
+        self.active = [self.active[place] for place in going]
+        return tokens[keep]
+
+    def _forward(self, tokens: torch.Tensor) -> None:
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], dim=1)
+        output = self._lm.model(
+            input_ids=tokens[:, None],
+            attention_mask=self._mask,
+            position_ids=_positions(self._mask)[:, -1:],
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self._cache = output.past_key_values
+        self._logits = output.logits[:, -1].float()
+
+
+def _left_padded(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(len(sequence) for sequence in sequences)
+    ids = torch.tensor([[pad_id] * (width - len(s)) + list(s) for s in sequences])
+    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences])
+    return ids, mask
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    return (mask.cumsum(-1) - 1).clamp(min=0)
+
+
+def draw_tokens(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor]:
+    """The next token of each row, by inverting the cumulative distribution in the order of token ids.
+
+    The order of ids, not of probability, keeps a draw the same when rounding swaps two nearly equal tokens.
+
+    Args:
+        logits: [rows, vocabulary], float32.
+        uniforms: [rows], in [0, 1), float64.
+        decoding: Temperature and truncation, applied in the order top-k, top-p, min-p as `transformers` does.
+
+    Returns:
+        Token ids [rows], and their natural-log probabilities at temperature 1 without truncation [rows].
+    """
+    if decoding.temperature == 0:
+        tokens = logits.argmax(-1)
+    else:
+        tokens = _drawn(logits / decoding.temperature, uniforms, decoding)
+    chosen = logits.gather(-1, tokens[:, None])[:, 0]
+    return tokens, chosen - logits.logsumexp(-1)
+
+
+def _drawn(scaled: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
+    kept = _kept(scaled, decoding)
+    if kept is None:
+        cumulative = torch.softmax(scaled, -1).double().cumsum(-1)
+        return _inverted(cumulative, uniforms)
+    values, ids = kept
+    ids, order = ids.sort(-1)
+    cumulative = values.gather(-1, order).double().cumsum(-1)
+    return ids.gather(-1, _inverted(cumulative, uniforms)[:, None])[:, 0]
+
+
+def _inverted(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """The first place where the cumulative mass exceeds the uniform number's share of the whole."""
+    target = uniforms[:, None] * cumulative[:, -1:]
+    place = torch.searchsorted(cumulative, target, right=True)[:, 0]
+    # A uniform number next to 1 can round up to the whole mass: then the last token with any mass of its own.
+    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())[:, 0]
+    return torch.minimum(place, last)
+
+
+def _kept(scaled: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Probabilities (0 where cut) and ids of the head of each row, most likely first; None if nothing is cut."""
+    if not decoding.top_k and decoding.top_p == 1 and not decoding.min_p:
+        return None
+    size = scaled.shape[-1]
+    width = min(decoding.top_k or _HEAD, size)
+    while True:
+        values, ids = scaled.topk(width, dim=-1)
+        # The mass outside the head counts, unless top-k has cut it away.
+        whole = values.logsumexp(-1, keepdim=True) if decoding.top_k else scaled.logsumexp(-1, keepdim=True)
+        probabilities = (values - whole).exp()
+        before = probabilities.double().cumsum(-1) - probabilities
+        keep = before < decoding.top_p if decoding.top_p < 1 else torch.ones_like(before, dtype=torch.bool)
+        keep &= probabilities >= decoding.min_p * probabilities[:, :1]
+        # The head is enough where every row's last token is cut, or where there is no tail.
+        if width == size or decoding.top_k or not keep[:, -1].any():
+            return torch.where(keep, probabilities, 0.0), ids
+        width = min(width * 16, size)

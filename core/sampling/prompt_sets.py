@@ -1,0 +1,110 @@
+"""The built-in prompt sets. Their words and wording are files in `prompts/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from itertools import product
+
+import orjson
+
+from ..catalog import PROMPT_SETS, get
+from ..draws import generator
+from ..errors import UsageError
+from ..jsonl import Record, Row
+
+
+def _text(name: str) -> str:
+    return resources.files("divtool.prompts").joinpath(*name.split("/")).read_text(encoding="utf-8").strip()
+
+
+def _lines(name: str) -> list[str]:
+    return [line.strip() for line in _text(name).splitlines() if line.strip()]
+
+
+@cache
+def evaluation_triplets() -> tuple[tuple[str, ...], ...]:
+    """The 20 word triplets of the story task; the first seven are the published ones."""
+    return tuple(tuple(orjson.loads(line)["words"]) for line in _lines("eval/story.jsonl"))
+
+
+def story_eval(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """The prompts of `eval --task story`, in their fixed order.
+
+    Args:
+        count: The first so many; None for all 20.
+        seed: Not used: the set is fixed.
+
+    Raises:
+        UsageError: More than there are.
+    """
+    triplets = evaluation_triplets()
+    _check_count("story-eval", count, len(triplets))
+    template = _text("story/prompt.txt")
+    for number, words in enumerate(triplets[:count]):
+        yield _story(f"story-eval-{number:02d}", template, words)
+
+
+def story_triplets(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """Very short stories from three seeded words: a noun, a verb and an adjective.
+
+    Args:
+        count: How many; 100 by default.
+        seed: Another seed gives other triplets.
+
+    Raises:
+        UsageError: More than there are different triplets.
+    """
+    lists = [_lines(f"story/{kind}.txt") for kind in ("nouns", "verbs", "adjectives")]
+    sizes = [len(words) for words in lists]
+    whole = sizes[0] * sizes[1] * sizes[2]
+    count = 100 if count is None else count
+    _check_count("story-triplets", count, whole)
+    template = _text("story/prompt.txt")
+    for number, place in enumerate(generator(seed, "story-triplets").choice(whole, size=count, replace=False)):
+        noun, rest = divmod(int(place), sizes[1] * sizes[2])
+        words = (lists[0][noun], lists[1][rest // sizes[2]], lists[2][rest % sizes[2]])
+        yield _story(f"story-triplets-{seed}-{number:05d}", template, words)
+
+
+def scenes(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """Short descriptions of a place at a time: answers of a few sentences, which small models do finish.
+
+    Args:
+        count: How many; 100 by default.
+        seed: Another seed gives another order.
+
+    Raises:
+        UsageError: More than there are.
+    """
+    pairs = list(product(_lines("scenes/places.txt"), _lines("scenes/times.txt")))
+    count = 100 if count is None else count
+    _check_count("scenes", count, len(pairs))
+    template = _text("scenes/prompt.txt")
+    for number, place in enumerate(generator(seed, "scenes").permutation(len(pairs))[:count]):
+        where, when = pairs[int(place)]
+        prompt = template.replace("{place}", where).replace("{time}", when)
+        yield {"prompt_id": f"scenes-{seed}-{number:05d}", "prompt": prompt}
+
+
+def _story(prompt_id: str, template: str, words: tuple[str, ...]) -> Record:
+    prompt = template
+    for name, word in zip(("{a}", "{b}", "{c}"), words, strict=True):
+        prompt = prompt.replace(name, word)
+    return {"prompt_id": prompt_id, "prompt": prompt, "words": list(words)}
+
+
+def _check_count(name: str, count: int | None, most: int) -> None:
+    if count is not None and not 1 <= count <= most:
+        raise UsageError(f"--builtin {name} has 1 to {most} prompts, not {count}")
+
+
+def builtin_rows(name: str, count: int | None, seed: int) -> Iterator[Row]:
+    """The prompts of a built-in set, as rows.
+
+    Raises:
+        UsageError: No such set, or it has fewer prompts.
+    """
+    records = get("prompt set", PROMPT_SETS, name, "sample").load()(count, seed)
+    return (Row(record, f"{name}:{number}") for number, record in enumerate(records, start=1))

@@ -1,0 +1,1 @@
+"""Choosing pairs: filters, length balance, audit."""

@@ -1,0 +1,111 @@
+"""Which scores a method reads from this input: settled at the first record, demanded of every other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..errors import InputError, unknown_name
+from ..jsonl import Row
+from .recipe import PairRecipe, SelectOptions, first_present
+
+
+@dataclass(slots=True)
+class Needs:
+    """The scores that a run reads.
+
+    Attributes:
+        diversity: All must rise from rejected to chosen.
+        quality: Must not fall; or what best and worst are picked by.
+        gate: Only the run's worst 5 % are left out.
+        scored_by: What to run first, for messages.
+        nulls: How often each was null.
+        records: How many records were checked.
+    """
+
+    diversity: tuple[str, ...]
+    quality: str | None
+    gate: str | None
+    scored_by: str
+    nulls: Counter[str] = field(default_factory=Counter)
+    records: int = 0
+
+    @classmethod
+    def settled(cls, recipe: PairRecipe, options: SelectOptions, row: Row) -> Needs:
+        """What the first record makes of the recipe's choices.
+
+        Raises:
+            InputError: A score that the method cannot do without is missing.
+        """
+        present = list(_scores(row, recipe.scored_by))
+        diversity = _diversity(recipe, options, row, present)
+        quality, gate = _quality(recipe, options, row, present)
+        return cls(diversity, quality, gate, recipe.scored_by)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every score that is read."""
+        return (*self.diversity, *(name for name in (self.quality, self.gate) if name))
+
+    def check(self, row: Row) -> None:
+        """Demand the scores of a record, and count its nulls.
+
+        Raises:
+            InputError: One is missing.
+        """
+        scores = _scores(row, self.scored_by)
+        self.records += 1
+        for name in self.all:
+            if name not in scores:
+                raise _missing(row, name, list(scores), self.scored_by)
+            if scores[name] is None:
+                self.nulls[name] += 1
+
+    def warnings(self) -> list[str]:
+        """A line for every score that is null for more than half of the records."""
+        often = [(name, count / self.records) for name, count in self.nulls.items() if count > 0.5 * self.records]
+        return [f"{name} is null for {share:.0%} of the responses" for name, share in often]
+
+
+def _scores(row: Row, scored_by: str) -> dict[str, float | None]:
+    scores = row.data.get("scores")
+    if not isinstance(scores, dict):
+        raise row.fault("the key 'scores' is missing", _how_to_score(scored_by))
+    return scores
+
+
+def _diversity(recipe: PairRecipe, options: SelectOptions, row: Row, present: list[str]) -> tuple[str, ...]:
+    if not recipe.diversity:
+        return ()
+    wanted = [(name,) for name in options.diversity] if options.diversity else recipe.diversity
+    found = []
+    for choices in wanted:
+        name = first_present(choices, present)
+        if name is None:
+            raise _missing(row, choices[-1], present, recipe.scored_by)
+        found.append(name)
+    return tuple(found)
+
+
+def _quality(recipe: PairRecipe, options: SelectOptions, row: Row, present: list[str]) -> tuple[str | None, str | None]:
+    if not recipe.quality:
+        return None, None
+    if options.quality_metric is not None:
+        if options.quality_metric not in present:
+            raise _missing(row, options.quality_metric, present, recipe.scored_by)
+        return options.quality_metric, None
+    quality = first_present(recipe.quality, present)
+    if quality is not None:
+        return quality, None
+    if recipe.gate is None:
+        raise _missing(row, recipe.quality[0], present, recipe.scored_by)
+    return None, recipe.gate if recipe.gate in present else None
+
+
+def _missing(row: Row, name: str, present: list[str], scored_by: str) -> InputError:
+    listed = str(unknown_name("score", name, present)).partition(": ")[2] if present else "it has none"
+    return row.fault(f"no score '{name}' in the record ({listed})", _how_to_score(scored_by))
+
+
+def _how_to_score(scored_by: str) -> str:
+    return f"run divtool score --metrics {scored_by} first"

@@ -1,0 +1,1 @@
+"""Training: losses, trainers, what they leave behind."""

@@ -1,0 +1,1 @@
+"""Prompt templates and task data, read with `importlib.resources`."""

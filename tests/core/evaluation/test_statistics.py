@@ -1,0 +1,200 @@
+"""The simulations that the statistics must pass, and vectors worked by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+
+import numpy as np
+import pytest
+from divtool.core.evaluation import statistics as st
+from scipy.stats import false_discovery_control
+
+
+def _tables(law: str, n: int, columns: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    if law == "normal":
+        return rng.normal(3.0, 2.0, size=(n, columns)), 3.0
+    return rng.beta(2, 6, size=(n, columns)), 0.25
+
+
+def test_weights_are_counts_in_chunks() -> None:
+    chunks = list(st.bootstrap_weights(7, seed=1, task="story", resamples=2_500))
+    assert [chunk.shape for chunk in chunks] == [(1000, 7), (1000, 7), (500, 7)]
+    assert all((chunk.sum(axis=1) == 7).all() for chunk in chunks)
+    assert np.concatenate(chunks).mean(axis=0) == pytest.approx(np.ones(7), abs=0.1)
+
+
+def test_weights_depend_on_seed_task_and_units_alone() -> None:
+    def draw(seed: int, task: str, n: int) -> np.ndarray:
+        return next(st.bootstrap_weights(n, seed=seed, task=task, resamples=50))
+
+    assert (draw(0, "story", 9) == draw(0, "story", 9)).all()
+    assert (draw(0, "story", 9) != draw(1, "story", 9)).any()
+    assert (draw(0, "story", 9) != draw(0, "dat", 9)).any()
+
+
+def test_bootstrap_mean_is_the_same_for_a_metric_alone_or_among_others() -> None:
+    units = np.random.default_rng(0).normal(size=(30, 4))
+    together = st.bootstrap_mean(units, seed=3, task="t", resamples=500)
+    alone = st.bootstrap_mean(units[:, 2], seed=3, task="t", resamples=500)
+    assert together[:, 2] == pytest.approx(alone, abs=1e-12)
+
+
+@pytest.mark.parametrize("law", ["normal", "beta"])
+@pytest.mark.parametrize("n", [10, 20, 40])
+def test_interval_covers_its_nominal_share(law: str, n: int) -> None:
+    rng = np.random.default_rng(11)
+    hits = 0
+    for batch in range(10):  # other weights each time: 2,000 tables on one W would share its luck
+        tables, truth = _tables(law, n, 200, rng)
+        low, high = st.interval(st.bootstrap_mean(tables, seed=batch, task=law, resamples=1000), n)
+        hits += int(((low <= truth) & (truth <= high)).sum())
+    assert 0.92 <= hits / 2000 <= 0.97
+
+
+def test_expanded_percentiles_tend_to_the_plain_ones() -> None:
+    draws = np.random.default_rng(0).normal(size=10_000)
+    plain = np.quantile(draws, [0.025, 0.975])
+    assert np.array(st.interval(draws, 100_000)) == pytest.approx(plain, abs=1e-3)
+    low, high = st.interval(draws, 8)
+    assert low < plain[0] - 0.3
+    assert high > plain[1] + 0.3
+
+
+@pytest.mark.parametrize("n", [8, 20, 50])
+def test_sign_flip_rejects_a_true_null_at_its_level(n: int) -> None:
+    differences = np.random.default_rng(5).laplace(size=(n, 2000))
+    rejected = (st.sign_flip_ps(differences, seed=n, draws=2000) < 0.05).mean()
+    assert 0.03 <= rejected <= 0.07
+
+
+def _enumerated(differences: np.ndarray) -> float:
+    observed = abs(math.fsum(differences))
+    sums = [
+        abs(math.fsum(s * d for s, d in zip(signs, differences, strict=True)))
+        for signs in itertools.product((-1, 1), repeat=len(differences))
+    ]
+    return sum(value >= observed - 1e-12 for value in sums) / len(sums)
+
+
+@pytest.mark.parametrize("n", [6, 10, 12])
+def test_sign_flip_equals_the_enumeration(n: int) -> None:
+    differences = np.random.default_rng(n).normal(0.4, 1, size=n)
+    assert st.sign_flip_p(differences) == pytest.approx(_enumerated(differences), abs=1e-15)
+
+
+def test_sign_flip_draws_come_close_to_the_enumeration() -> None:
+    differences = np.random.default_rng(13).normal(0.4, 1, size=13)
+    assert st.sign_flip_p(differences) == pytest.approx(_enumerated(differences), abs=0.01)
+
+
+def test_sign_flip_counts_ties_despite_rounding() -> None:
+    # 0.1 + 0.2 + ... differs in its last bits with the order; all six signs alike gives 2 of 64.
+    assert st.sign_flip_p([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]) == 2 / 64
+    assert st.sign_flip_p([0.1] * 6) == 2 / 64
+
+
+@pytest.mark.parametrize("n", [6, 13])
+def test_all_zero_differences_give_one(n: int) -> None:
+    assert st.sign_flip_p([0.0] * n) == 1.0
+
+
+def test_holm_by_hand() -> None:
+    # Sorted .01 .02 .03 .04, times 4 3 2 1: .04 .06 .06 .04, made monotone: .04 .06 .06 .06.
+    assert st.holm([0.04, 0.01, None, 0.03, 0.02]) == [0.06, 0.04, None, 0.06, 0.06]
+    assert st.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert st.holm([]) == []
+
+
+def test_benjamini_hochberg_is_scipys() -> None:
+    p = np.random.default_rng(2).uniform(size=25).tolist()
+    assert st.benjamini_hochberg([None, *p])[1:] == pytest.approx(false_discovery_control(p).tolist())
+    assert st.benjamini_hochberg([None]) == [None]
+
+
+def test_a_run_against_itself() -> None:
+    units = [0.1 * i for i in range(25)]
+    result = st.compare(units, units, task="story")
+    assert (result.delta, result.delta_ci_low, result.delta_ci_high, result.p_value) == (0, 0, 0, 1)
+    assert st.headline_verdict(result.p_value, result.delta, "+") == "not shown"
+    assert st.noninferiority_verdict(result.delta_ci_low, result.delta_ci_high, 0.05) == "equivalent"
+
+
+def _planted(sd: float) -> st.Comparison:
+    rng = np.random.default_rng(4)
+    baseline = rng.uniform(0.2, 0.6, size=40)
+    noise = rng.normal(size=40)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    return st.compare((baseline + 0.05 + sd * noise).tolist(), baseline.tolist(), task="story")
+
+
+def test_planted_effect_is_found() -> None:
+    result = _planted(0.05)
+    assert result.delta == pytest.approx(0.05)
+    assert result.delta_ci_low is not None
+    assert 0 < result.delta_ci_low < 0.05
+    assert st.headline_verdict(result.p_value, result.delta, "+") == "more"
+    assert st.headline_verdict(result.p_value, result.delta, "-") == "less"
+
+
+def test_noise_hides_the_effect_and_says_how_much_would_show() -> None:
+    result = _planted(0.5)
+    assert st.headline_verdict(result.p_value, result.delta, "+") == "not shown"
+    assert result.detectable_delta == pytest.approx(2.8 * 0.5 / math.sqrt(40))
+    assert result.detectable_delta is not None
+    assert result.detectable_delta > 0.2
+
+
+def test_undefined_units_are_left_out_and_counted() -> None:
+    a = [1.0, None, 3.0, 4.0, 5.0, 6.0, 7.0, float("nan"), 9.0]
+    b = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0, 8.0]
+    result = st.compare(a, b)
+    assert (result.n_units, result.left_out) == (6, 3)
+    assert result.note == "few units; 3 undefined left out"
+    assert result.value == pytest.approx(32 / 6)
+    assert result.delta == pytest.approx(1 / 6)
+
+
+def test_too_few_units_give_values_only() -> None:
+    result = st.compare([1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 1.0, 1.0])
+    assert (result.value, result.delta, result.note) == (2.5, 1.5, "too few units: 4 of 6")
+    assert (result.ci_low, result.delta_ci_low, result.p_value, result.detectable_delta) == (None,) * 4
+    empty = st.compare([None], [1.0])
+    assert (empty.value, empty.delta, empty.n_units) == (None, None, 0)
+    assert st.headline_verdict(None, 1.5, "+") is None
+    assert st.noninferiority_verdict(None, None, 0.05) is None
+
+
+def test_estimate_holds_the_mean_and_is_exact_on_a_constant() -> None:
+    result = st.estimate([0.1] * 12)
+    assert (result.value, result.ci_low, result.ci_high, result.note) == (0.1, 0.1, 0.1, "few units")
+
+
+def test_align_sorts_and_keeps_common_units() -> None:
+    assert st.align({"b": 1.0, "a": 2.0, "x": 0.0}, {"a": None, "b": 3.0}) == (["a", "b"], [2.0, 1.0], [None, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "direction", "verdict"),
+    [
+        (-0.030, -0.020, "+", "not worse"),  # -m/2, tight
+        (-0.110, -0.090, "+", "worse"),  # -2m
+        (-0.200, 0.200, "+", "undecided"),
+        (-0.060, 0.010, "+", "undecided"),
+        (-0.010, 0.010, "+", "equivalent"),
+        (-0.010, 0.200, "+", "not worse"),
+        (0.090, 0.110, "-", "worse"),
+        (0.020, 0.030, "-", "not worse"),
+        (-0.300, -0.200, "-", "not worse"),
+    ],
+)
+def test_noninferiority(low: float, high: float, direction: st.Direction, verdict: str) -> None:
+    assert st.noninferiority_verdict(low, high, 0.05, direction) == verdict
+
+
+def test_a_thousand_prompts_and_twelve_metrics_take_seconds() -> None:
+    units = np.random.default_rng(0).normal(size=(1000, 12))
+    start = time.perf_counter()
+    st.interval(st.bootstrap_mean(units), 1000)
+    assert time.perf_counter() - start < 10

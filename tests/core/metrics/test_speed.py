@@ -1,0 +1,57 @@
+"""The speed that the metrics promise, on two cores, best of a few runs."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from divtool.core.metrics import overlap, semantic
+from divtool.core.metrics.catalog import METRICS, PRESETS
+from divtool.core.metrics.features import ResponseFeatures
+from divtool.core.metrics.text import words
+
+
+def best(function, times: int = 3) -> float:
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        function()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[list[str]]:
+    """10,000 texts of 80 words with the word frequencies of a natural text."""
+    draws = np.random.default_rng(0).zipf(1.3, size=(10_000, 80)) % 20_000
+    return [[f"w{word}" for word in row] for row in draws]
+
+
+def test_lexical_preset(texts):
+    text = ". ".join(" ".join(row[:20]) for row in texts[:5]) + "."
+    rows = [(METRICS[name].takes, METRICS[name].load()) for name in PRESETS["lexical"]]
+
+    def score():
+        features = ResponseFeatures({"response": text}, words)
+        return [function(getattr(features, takes)) for takes, function in rows]
+
+    assert len(words(text)) == 100
+    assert best(score, 30) <= 0.001
+
+
+def test_self_bleu_is_linear(texts):
+    small = best(lambda: overlap.self_bleu(texts[:1_000]))
+    large = best(lambda: overlap.self_bleu(texts), 2)
+    assert large <= 3
+    assert large <= 25 * small
+
+
+def test_homogenization_of_1000_texts(texts):
+    assert best(lambda: overlap.homogenization_rougel(texts[:1_000]), 2) <= 2
+
+
+def test_vendi_of_4000_texts():
+    rows = np.random.default_rng(1).standard_normal((4_000, 384))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    assert best(lambda: semantic.vendi(rows)) <= 2
