@@ -13,6 +13,7 @@ from ..core.errors import DivtoolError
 from . import console
 from .eval import evaluate
 from .listing import methods, metrics, prompt_sets, tasks
+from .prompts import prompts
 from .report import report
 from .sample import sample
 from .score import score
@@ -25,8 +26,8 @@ _LISTS = "What there is"
 app = typer.Typer(
     name="divtool",
     help="Measure and train the [bold]diversity[/bold] of language-model output, at equal length and equal quality.\n\n"
-    "One pipe of JSON Lines: [cyan]sample | score | select | train | eval[/cyan], and one page at the end: [cyan]report[/cyan]. "
-    "Each command reads a file or standard input and writes records to standard output or to [cyan]-o FILE[/cyan]; "
+    "One pipe of JSON Lines: [cyan]sample | score | select | train | eval[/cyan], "
+    "and one page at the end: [cyan]report[/cyan]. Each command reads a file or standard input and writes records to standard output or to [cyan]-o FILE[/cyan]; "
     "what people read goes to standard error.",
     epilog="Try: divtool sample --builtin scenes --count 2 --backend echo | divtool score | head -1",
     no_args_is_help=True,
@@ -44,6 +45,7 @@ for name, command, panel in (
     ("metrics", metrics, _LISTS),
     ("tasks", tasks, _LISTS),
     ("prompt-sets", prompt_sets, _LISTS),
+    ("prompts", prompts, _LISTS),
 ):
     app.command(name, rich_help_panel=panel)(command)
 

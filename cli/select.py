@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,12 +10,13 @@ import typer
 
 from . import console
 from . import options as o
+from .pair_audit import show_audit
 
 if TYPE_CHECKING:
     from ..core.selection.run import Outcome
 
-_LENGTH = "Length"
-_RULES = "Diversity and quality"
+_length = partial(typer.Option, rich_help_panel="Length")
+_rule = partial(typer.Option, rich_help_panel="Diversity and quality")
 
 
 def select(
@@ -37,60 +39,6 @@ def select(
     audit: Annotated[
         Literal["fail", "warn"], typer.Option("--audit", help="warn: write the pairs even if the length audit fails.")
     ] = "fail",
-    length_tolerance: Annotated[
-        float, typer.Option("--length-tolerance", help="Largest difference in length.", rich_help_panel=_LENGTH)
-    ] = 5.0,
-    length_unit: Annotated[
-        Literal["words", "tokens", "chars"],
-        typer.Option("--length-unit", help="What length is counted in.", rich_help_panel=_LENGTH),
-    ] = "words",
-    length_relative: Annotated[
-        float | None,
-        typer.Option("--length-relative", help="And at most this share of the longer text.", rich_help_panel=_LENGTH),
-    ] = None,
-    balance: Annotated[
-        bool,
-        typer.Option(
-            "--balance/--no-balance", help="Bring the mean difference in length to zero.", rich_help_panel=_LENGTH
-        ),
-    ] = True,
-    min_words: Annotated[
-        int, typer.Option("--min-words", help="Leave out shorter responses.", rich_help_panel=_LENGTH)
-    ] = 50,
-    diversity: Annotated[
-        str | None,
-        typer.Option(
-            "--diversity", help="Metrics that must all rise, by commas.", metavar="A,B", rich_help_panel=_RULES
-        ),
-    ] = None,
-    quality_metric: Annotated[
-        str | None,
-        typer.Option("--quality-metric", help="Score that must not fall.", metavar="NAME", rich_help_panel=_RULES),
-    ] = None,
-    quality_eps: Annotated[
-        float, typer.Option("--quality-eps", help="By how much it may fall.", rich_help_panel=_RULES)
-    ] = 0.0,
-    quality_floor: Annotated[
-        float,
-        typer.Option(
-            "--quality-floor", help="Quantile of the run that a chosen text must reach.", rich_help_panel=_RULES
-        ),
-    ] = 0.25,
-    orientation: Annotated[
-        Literal["second", "either", "any"],
-        typer.Option(
-            "--orientation",
-            help="Chosen is the second turn; the more diverse turn; any response.",
-            rich_help_panel=_RULES,
-        ),
-    ] = "second",
-    pairing: Annotated[
-        Literal["cross", "own"],
-        typer.Option("--pairing", help="All first with all second turns, or each chat's own.", rich_help_panel=_RULES),
-    ] = "cross",
-    base: Annotated[
-        str, typer.Option("--base", help="no-length: the method whose other rules it takes.", rich_help_panel=_RULES)
-    ] = "diverse-ns-lite",
     shuffle_labels: Annotated[
         bool, typer.Option("--shuffle-labels", help="Control: swap sides at random; must train to nothing.")
     ] = False,
@@ -98,14 +46,44 @@ def select(
     seed: o.Seed = 0,
     regroup: o.Regroup = False,
     on_error: o.OnError = "stop",
+    length_tolerance: Annotated[float, _length("--length-tolerance", help="Largest difference in length.")] = 5.0,
+    length_unit: Annotated[
+        Literal["words", "tokens", "chars"], _length("--length-unit", help="What length is counted in.")
+    ] = "words",
+    length_relative: Annotated[
+        float | None, _length("--length-relative", help="And at most this share of the longer text.")
+    ] = None,
+    balance: Annotated[
+        bool, _length("--balance/--no-balance", help="Weigh length against diversity until chosen are no longer.")
+    ] = True,
+    min_words: Annotated[int, _length("--min-words", help="Leave out shorter responses.")] = 50,
+    diversity: Annotated[
+        str | None, _rule("--diversity", help="Metrics that must all rise, by commas.", metavar="A,B")
+    ] = None,
+    quality_metric: Annotated[
+        str | None, _rule("--quality-metric", help="Score that must not fall.", metavar="NAME")
+    ] = None,
+    quality_eps: Annotated[float, _rule("--quality-eps", help="By how much it may fall.")] = 0.0,
+    quality_floor: Annotated[
+        float, _rule("--quality-floor", help="Quantile of the run that a chosen text must reach, where it is judged.")
+    ] = 0.25,
+    orientation: Annotated[
+        Literal["second", "either", "any"],
+        _rule("--orientation", help="Chosen is the second turn; the more diverse turn; any response."),
+    ] = "second",
+    pairing: Annotated[
+        Literal["cross", "own"], _rule("--pairing", help="All first with all second turns, or each chat's own.")
+    ] = "cross",
+    base: Annotated[str, _rule("--base", help="no-length: the method whose other rules it takes.")] = "diverse-ns-lite",
 ) -> None:
     """Choose preference pairs of equal length, and audit them.
 
-    Reads scored responses and writes pairs that TRL's trainers read as they are. Nothing is written before the audit has passed.
+    Reads scored responses and writes pairs that TRL's trainers read as they are.
+    Nothing is written before the audit has passed.
     """
     from ..core.catalog import split_names
     from ..core.jsonl import RecordWriter
-    from ..core.records import check_scored
+    from ..core.selection.needs import scored_check
     from ..core.selection.recipe import SelectOptions
     from ..core.selection.run import pair_recipe, raise_failure, select_pairs
     from .streams import ReadingGroups
@@ -129,14 +107,23 @@ def select(
         seed=seed,
         base=base,
     )
-    pair_recipe(method, options)
-    groups = ReadingGroups(o.source(scored), check_scored, on_error, regroup)
+    check = scored_check(pair_recipe(method, options))
+    _check_folder(report)
+    groups = ReadingGroups(o.source(scored), check, on_error, regroup)
     with RecordWriter(output) as writer:
         outcome = select_pairs(method, groups, options, writer, audit)
         _show(outcome)
         if report is not None:
             write_report(report, {**outcome.report(method, options), "input_sha256": groups.sha256})
         raise_failure(outcome)
+
+
+def _check_folder(report: Path | None) -> None:
+    """Refuse a report that could not be written, before the work."""
+    from ..core.errors import UsageError
+
+    if report is not None and not report.absolute().parent.is_dir():
+        raise UsageError(f"--report {report}: the folder {report.parent} does not exist")
 
 
 def write_report(path: Path, content: dict[str, object]) -> None:
@@ -159,38 +146,12 @@ def _show(outcome: Outcome) -> None:
             for stage in outcome.selection.funnel.stages
         ],
     )
-    audit = outcome.audit
-    console.table(
-        f"Pair audit: {audit.verdict}, {audit.pairs} pairs",
-        ("check", "found", "limit", "verdict"),
-        [(check.check, check.value, check.limit, check.verdict) for check in audit.checks],
-    )
-    if audit.pairs:
-        _show_figures(audit.as_dict())
+    show_audit(outcome.audit)
     for line in outcome.selection.warnings:
         console.warn(line)
-    if audit.verdict == "warn":
-        console.warn(audit.message)
-
-
-def _show_figures(figures: dict[str, object]) -> None:
-    lengths = figures["lengths"]
-    assert isinstance(lengths, dict)
-    rows = [
-        (f"{side}, {unit}", *(summary[name] for name in ("mean", "median", "sd", "p5", "p95")))
-        for unit, sides in lengths.items()
-        for side, summary in sides.items()
-    ]
-    console.table("Lengths", ("", "mean", "median", "sd", "5 %", "95 %"), rows)
-    histogram, cues = figures["delta_histogram"], figures["cue_accuracy"]
-    assert isinstance(histogram, dict)
-    assert isinstance(cues, dict)
-    bars = console.bars(histogram["counts"])
-    edge = histogram["edges"][-1]
-    console.note(f"words, chosen - rejected: {-edge:+.1f} {bars} {edge:+.1f}")
-    console.note(
-        "a guess by one cue finds the chosen: " + ", ".join(f"{cue} {share:.0%}" for cue, share in cues.items())
-    )
+    # A failed audit that ends the run is the error line; one that was waved through must still be heard.
+    if outcome.failure is None and outcome.audit.verdict != "pass":
+        console.warn(outcome.audit.message)
 
 
 def _reasons(dropped: list[tuple[str, int]]) -> str:

@@ -1,4 +1,7 @@
-"""Names a user can type, and where each lives: "module:attribute" below `divtool.core`. Nothing is imported to list them."""
+"""Names a user can type, and where each lives: "module:attribute" below `divtool.core`.
+
+Nothing is imported to list them.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,8 @@ METHODS = _table(
     Entry(
         "diverse-ns-lite",
         "methods.diverse_ns:LITE",
-        "the same from TTR and Maas alone; at equal length the two agree on nearly every pair, so the clean-up rules guard the quality",
+        "the same from TTR and Maas alone; at equal length these two nearly always agree, "
+        "so the quality is guarded by the clean-up rules",
         _NS,
         ("select", "train"),
     ),

@@ -170,7 +170,9 @@ def _open_input(source: str) -> IO[bytes]:
         if path.suffix == ".gz":
             return gzip.open(path, "rb")
         if path.suffix == ".zst":
-            return _zstandard().open(path, "rb")  # type: ignore[no-any-return]
+            # Each block that was written is a frame of its own.
+            frames = _zstandard().ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
+            return io.BufferedReader(frames)
         return path.open("rb")
     except FileNotFoundError:
         raise InputError(source, "no such file", "name an existing file, or - for standard input") from None

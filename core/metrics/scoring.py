@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import require_extra, unknown_name
 from ..jsonl import Record, Row
+from ..models.names import check_model_name
 from ..records import messages
 from .catalog import METRICS, PRESETS
 from .features import GroupFeatures, ResponseFeatures
@@ -121,6 +122,7 @@ def open_embedder(name: str, device: str, announce: Callable[[str], None]) -> Em
     Raises:
         DivtoolError: It cannot be loaded, or the extra is not installed.
     """
+    check_model_name("embedder", name)
     require_extra("sentence_transformers", "models")
     from ..models.embedder import Embedder
 
@@ -135,6 +137,7 @@ def open_language_model(name: str, options: LoadOptions, announce: Callable[[str
     Raises:
         DivtoolError: It cannot be loaded, or the extra is not installed.
     """
+    check_model_name("model", name)
     require_extra("torch", "models")
     from ..models.language import load
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,7 +79,7 @@ class Embedder:
         return [(text[run[0][0] : run[-1][1]], len(run)) for run in runs]
 
     def piece_vectors(self, text: str) -> Vectors:
-        """Rows of the input embedding table for the text's word pieces, specials and punctuation left out, [pieces, d]."""
+        """Rows of the input embedding table for the text's word pieces, without specials and punctuation, [pieces, d]."""
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         kept = [i for i in ids if self._is_word_piece(i)]
         return self._table[kept]
@@ -107,8 +106,6 @@ class Embedder:
 def _source(name: str) -> str:
     alias = EMBEDDERS.get(name)
     if alias is None:
-        if name.startswith((".", "/")) and not Path(name).is_dir():
-            raise DivtoolError(f"embedder '{name}': no such folder")
         return name
     packaged = alias.packaged()
     return str(packaged) if packaged else alias.hub_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from ..errors import DivtoolError, UsageError
 from .embedded import LANGUAGE_MODELS, converted
+from .names import check_adapter, check_model_name
 from .options import LoadOptions
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -68,8 +68,11 @@ def load(
     Raises:
         DivtoolError: No such model or adapter; the message says where was looked.
     """
-    quiet_libraries()
     options = options or LoadOptions()
+    check_model_name("model", name)
+    if options.adapter is not None:
+        check_adapter(options.adapter)
+    quiet_libraries()
     source = resolve(name, announce)
     device = pick_device(options.device)
     model = _loaded(name, source, options, device)
@@ -90,8 +93,6 @@ def resolve(name: str, announce: Callable[[str], None] = lambda _: None) -> str:
         return str(converted(packaged, announce)) if packaged else alias.hub_id
     path = Path(name)
     if path.suffix == ".gguf":
-        if not path.is_file():
-            raise DivtoolError(f"model '{name}': no such file")
         return str(converted(path.resolve(), announce))
     return name
 
@@ -142,7 +143,10 @@ def _loaded(name: str, source: str, options: LoadOptions, device: torch.device) 
     from transformers import AutoModelForCausalLM
 
     dtype = pick_dtype(options.dtype, device)
-    extra = {"quantization_config": nf4(dtype)} if options.four_bit else {}
+    extra: dict[str, Any] = {"quantization_config": nf4(dtype)} if options.four_bit else {}
+    if device.type == "cpu" and dtype == torch.bfloat16:
+        # torch's fused attention is slow for one bfloat16 query on a CPU: benchmarks/sampling.py has the ratio.
+        extra["attn_implementation"] = "eager"
     try:
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, device_map={"": device}, trust_remote_code=options.trust_remote_code, **extra
@@ -174,7 +178,6 @@ def _with_adapter(model: Any, options: LoadOptions) -> Any:
     from peft import PeftModel
 
     folder = str(options.adapter)
-    check_adapter(folder)
     try:
         model = PeftModel.from_pretrained(model, folder, is_trainable=not options.merge)
     except (OSError, ValueError, RuntimeError) as error:
@@ -183,22 +186,12 @@ def _with_adapter(model: Any, options: LoadOptions) -> Any:
     return model.merge_and_unload() if options.merge and not options.four_bit else model
 
 
-def check_adapter(folder: str) -> None:
-    """Raise `DivtoolError` unless the folder holds a LoRA adapter; a hub id is left to the hub."""
-    path = Path(folder)
-    if not path.is_dir() and folder.count("/") == 1 and not folder.startswith((".", "/")) and not path.parent.is_dir():
-        return
-    try:
-        json.loads((path / "adapter_config.json").read_bytes())
-    except (OSError, ValueError):
-        raise DivtoolError(
-            f"adapter '{folder}': no adapter_config.json there; name a folder that train wrote"
-        ) from None
-
-
 def quiet_libraries() -> None:
     """Keep progress bars and notices of the model libraries off standard error: ours are enough."""
+    import logging
+
     import transformers
 
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -1,4 +1,7 @@
-"""A seeded fake language model, so that whole pipes run in milliseconds. It ships, for tests and for trying things out."""
+"""A seeded fake language model, so that whole pipes run in milliseconds.
+
+It ships, for tests and for trying things out.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..catalog import BACKENDS, STRATEGIES, get
 from ..errors import require_extra
+from ..models.names import check_adapter, check_model_name
 from ..models.options import LoadOptions
 from .backend import Backend
 from .strategies import Strategy, StrategyOptions
@@ -33,6 +34,9 @@ def open_backend(name: str, model: str, options: LoadOptions, announce: Callable
 
 def transformers_backend(model: str, options: LoadOptions, announce: Callable[[str], None]) -> Backend:
     """The model in this process."""
+    check_model_name("model", model)
+    if options.adapter is not None:
+        check_adapter(options.adapter)
     require_extra("torch", "models")
     from ..models.language import load
     from .local import LocalBackend

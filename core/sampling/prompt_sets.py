@@ -62,7 +62,7 @@ def story_triplets(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     count = 100 if count is None else count
     _check_count("story-triplets", count, whole)
     template = _text("story/prompt.txt")
-    for number, place in enumerate(generator(seed, "story-triplets").choice(whole, size=count, replace=False)):
+    for number, place in enumerate(generator(seed, "story-triplets").permutation(whole)[:count]):
         noun, rest = divmod(int(place), sizes[1] * sizes[2])
         words = (lists[0][noun], lists[1][rest // sizes[2]], lists[2][rest % sizes[2]])
         yield _story(f"story-triplets-{seed}-{number:05d}", template, words)

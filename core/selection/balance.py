@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,8 @@ BALANCED_SHARE = 0.25
 _BISECTIONS = 60
 _DOUBLINGS = 30
 _MOST_TRIMMED = 0.25
+# A spread so small against the gaps is rounding.
+_NO_SPREAD = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +26,35 @@ class Candidates:
     Attributes:
         prompt: Number of the prompt, [candidates].
         rank: Rank of each candidate's prompt_id among all, for ties.
-        chosen: sample_index of the chosen response.
-        rejected: sample_index of the rejected response.
-        chosen_place: Place of the chosen response in its group.
-        rejected_place: Place of the rejected response in its group.
+        chosen: Place of the chosen response in its group, which is in the order of (sample_index, turn).
+        rejected: Place of the rejected response.
         dlen: Length of the chosen minus that of the rejected.
-        gap: Mean scaled rise in diversity.
+        gaps: Raw rise of each diversity metric, [candidates, metrics].
+        gap: Mean over the metrics of the rise in standard deviations; 0 without metrics.
     """
 
     prompt: Ints
     rank: Ints
     chosen: Ints
     rejected: Ints
-    chosen_place: Ints
-    rejected_place: Ints
     dlen: Floats
-    gap: Floats
+    gaps: Floats
+    gap: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gap", _scaled(self.gaps))
 
     def __len__(self) -> int:
         return len(self.prompt)
+
+
+def _scaled(gaps: Floats) -> Floats:
+    if not gaps.size:
+        return np.zeros(len(gaps))
+    spread = gaps.std(axis=0)
+    told = spread > _NO_SPREAD * np.abs(gaps).max(axis=0)
+    scaled: Floats = (gaps / np.where(told, spread, 1.0)).mean(axis=1)
+    return scaled
 
 
 def choose(candidates: Candidates, pairs: int, per_prompt: int, multiplier: float) -> Ints:
@@ -64,15 +75,15 @@ def choose(candidates: Candidates, pairs: int, per_prompt: int, multiplier: floa
 
 def _several(candidates: Candidates, order: Ints, per_prompt: int) -> Ints:
     """The first so many candidates a prompt in which no response occurs twice."""
+    prompts, chosen, rejected = (
+        column[order].tolist() for column in (candidates.prompt, candidates.chosen, candidates.rejected)
+    )
     used: dict[int, set[int]] = {}
-    taken: dict[int, int] = {}
     best = []
-    for place in order.tolist():
-        prompt = int(candidates.prompt[place])
-        both = {int(candidates.chosen_place[place]), int(candidates.rejected_place[place])}
-        if taken.get(prompt, 0) < per_prompt and both.isdisjoint(used.setdefault(prompt, set())):
-            used[prompt] |= both
-            taken[prompt] = taken.get(prompt, 0) + 1
+    for place, prompt, one, other in zip(order.tolist(), prompts, chosen, rejected, strict=True):
+        taken = used.setdefault(prompt, set())
+        if len(taken) < 2 * per_prompt and one not in taken and other not in taken:
+            taken.update((one, other))
             best.append(place)
     return np.array(best, dtype=np.int64)
 
@@ -81,29 +92,37 @@ def balanced(candidates: Candidates, pairs: int, per_prompt: int, tolerance: flo
     """The choice whose mean dlen is within `limit` of zero, and the multiplier that gave it.
 
     The mean cannot rise with the multiplier, since each choice maximises a score that is linear in it; so the
-    multiplier is found by bisection. Where no multiplier reaches the limit, the nearest mean is taken.
+    multiplier is found by bisection. Where no multiplier reaches the limit, the one with the nearest mean is taken.
 
     Args:
         candidates: What to choose from.
         pairs: Most pairs.
         per_prompt: Most pairs a prompt.
-        tolerance: Largest |dlen| among the candidates; sets the first step.
+        tolerance: Largest |dlen| that is allowed; sets the first step.
         limit: The mean to reach.
     """
-    start = _Choice.at(candidates, pairs, per_prompt, 0.0)
-    if abs(start.mean) <= limit or tolerance <= 0:
+
+    def at(multiplier: float) -> _Choice:
+        picked = choose(candidates, pairs, per_prompt, multiplier)
+        return _Choice(multiplier, picked, float(candidates.dlen[picked].mean()) if len(picked) else 0.0)
+
+    start = at(0.0)
+    if abs(start.mean) <= limit:
         return start.picked, 0.0
-    inner, outer = start, _Choice.at(candidates, pairs, per_prompt, float(np.sign(start.mean)) / tolerance)
+    # The tolerance may be infinite, the candidates' differences are not.
+    step = 1 / min(tolerance, float(np.abs(candidates.dlen).max()))
+    inner, outer = start, at(float(np.copysign(step, start.mean)))
     for _ in range(_DOUBLINGS):
         if outer.mean * start.mean <= 0:
             break
-        inner, outer = outer, _Choice.at(candidates, pairs, per_prompt, 2 * outer.multiplier)
-    nearest = min(inner, outer, key=lambda choice: abs(choice.mean))
+        inner, outer = outer, at(2 * outer.multiplier)
+    # Of equal means the first: where nothing helps, the multiplier stays 0.
+    nearest = min(start, inner, outer, key=_off_zero)
     for _ in range(_BISECTIONS if outer.mean * start.mean <= 0 else 0):
         if abs(nearest.mean) <= limit:
             break
-        middle = _Choice.at(candidates, pairs, per_prompt, (inner.multiplier + outer.multiplier) / 2)
-        nearest = min(nearest, middle, key=lambda choice: abs(choice.mean))
+        middle = at((inner.multiplier + outer.multiplier) / 2)
+        nearest = min(nearest, middle, key=_off_zero)
         inner, outer = (middle, outer) if middle.mean * start.mean > 0 else (inner, middle)
     return nearest.picked, nearest.multiplier
 
@@ -116,13 +135,12 @@ class _Choice:
     picked: Ints
     mean: float
 
-    @classmethod
-    def at(cls, candidates: Candidates, pairs: int, per_prompt: int, multiplier: float) -> _Choice:
-        picked = choose(candidates, pairs, per_prompt, multiplier)
-        return cls(multiplier, picked, float(candidates.dlen[picked].mean()) if len(picked) else 0.0)
+
+def _off_zero(choice: _Choice) -> float:
+    return abs(choice.mean)
 
 
-def trimmed(dlen: Floats, gap: Floats, limit: float) -> NDArray[Any]:
+def trimmed(dlen: Floats, gap: Floats, limit: float) -> NDArray[np.bool_]:
     """Which pairs stay once the worst of the offending sign are gone, at most a quarter of them, as a mask.
 
     Args:
@@ -131,13 +149,13 @@ def trimmed(dlen: Floats, gap: Floats, limit: float) -> NDArray[Any]:
         limit: The |mean dlen| to reach.
     """
     keep = np.ones(len(dlen), dtype=bool)
+    # Each side's worst first; the two never meet, since only differences of its own sign leave a side.
+    longest, shortest = iter(np.lexsort((gap, -dlen))), iter(np.lexsort((gap, dlen)))
+    total, left = float(dlen.sum()), len(dlen)
     for _ in range(int(_MOST_TRIMMED * len(dlen))):
-        mean = dlen[keep].mean()
-        if abs(mean) <= limit:
+        if abs(total) <= limit * left:
             break
-        places = np.flatnonzero(keep)
-        worst = places[np.lexsort((gap[places], -np.sign(mean) * dlen[places]))[0]]
-        if dlen[worst] * mean <= 0:
-            break
+        worst = next(longest if total > 0 else shortest)
         keep[worst] = False
+        total, left = total - float(dlen[worst]), left - 1
     return keep

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import resources
+
+import regex
 
 from ..jsonl import Record
 from ..metrics.lexical import within_distinct
 from ..metrics.text import Tokenizer, normalise
+from .near import fivegrams
 
 TRUNCATED = "cut at the token limit"
 _LEAST_DISTINCT = 0.95
-_OPENING_MARKS = " \t\r\n\"'*_#>-“‘"
+_OPENING_MARKS = " \t\r\n\"'*_#>-“"
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]")
 
 
 class Response:
@@ -33,27 +37,24 @@ class Response:
         self.turn: int = record["turn"]
 
     @cached_property
+    def plain(self) -> str:
+        """The text in lower case, with plain apostrophes and hyphens."""
+        return normalise(self.text)
+
+    @cached_property
     def fivegrams(self) -> frozenset[int]:
-        """Hashes of the distinct 5-grams of the words; of all words at once where there are fewer."""
+        """Hashes of the distinct 5-grams of the words."""
         return fivegrams(self.words)
+
+    @property
+    def unspaced(self) -> bool:
+        """Whether most of the text is in a script that writes no spaces between words."""
+        return not self.text.isascii() and 2 * len(_UNSPACED.findall(self.text)) > len(self.text)
 
     def score(self, name: str) -> float | None:
         """A score, oriented as it stands in the record."""
         value: float | None = self.record["scores"].get(name)
         return value
-
-
-def fivegrams(words: list[str]) -> frozenset[int]:
-    """Hashes of the distinct 5-grams of a text; of all its words at once where there are fewer than five."""
-    if len(words) < 5:
-        return frozenset([hash(tuple(words))])
-    return frozenset(map(hash, zip(words, words[1:], words[2:], words[3:], words[4:], strict=False)))
-
-
-def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
-    """Share of common members, in [0, 1]."""
-    common = len(one & other)
-    return common / (len(one) + len(other) - common)
 
 
 @dataclass(slots=True)
@@ -72,11 +73,12 @@ class Cleaner:
         self.rules = (
             ("no word", lambda r: not r.words),
             (TRUNCATED, lambda r: r.record.get("finish_reason") == "length"),
-            ("refusal or preamble", lambda r: _refuses(r.text)),
-            ("speaks of the answer before", lambda r: r.turn > 1 and _found("second_turn", r.text)),
+            ("refusal or preamble", lambda r: _found("refusal", r) or _found("preamble", r)),
+            ("speaks of the answer before", lambda r: r.turn > 1 and _found("second_turn", r)),
             ("a given word is missing", _lacks_given_word),
             (f"under {self.min_words} words", lambda r: len(r.words) < self.min_words),
-            ("repeats itself", lambda r: (within_distinct(r.words, k=4) or 1.0) < _LEAST_DISTINCT),
+            # Must come before any ranking: short texts that repeat themselves would fill the rejected side.
+            ("repeats itself", _repeats_itself),
         )
 
     def fault(self, response: Response) -> str | None:
@@ -84,12 +86,9 @@ class Cleaner:
         return next((reason for reason, holds in self.rules if holds(response)), None)
 
 
-def _refuses(text: str) -> bool:
-    return _found("refusal", text) or _found("preamble", text)
-
-
-def _found(name: str, text: str) -> bool:
+def _found(name: str, response: Response) -> bool:
     at_start, anywhere = _patterns(name)
+    text = response.plain
     return bool(anywhere.search(text) or at_start.match(text.lstrip(_OPENING_MARKS)))
 
 
@@ -108,16 +107,27 @@ def _any_of(patterns: list[str]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or r"(?!)", re.IGNORECASE)
 
 
+def _repeats_itself(response: Response) -> bool:
+    distinct = within_distinct(response.words, k=4)
+    return distinct is not None and distinct < _LEAST_DISTINCT
+
+
 def _lacks_given_word(response: Response) -> bool:
     given = response.record.get("words")
     if not isinstance(given, list):
         return False
-    own = set(response.words)
-    plain = normalise(response.text)
-    return not all(_holds(normalise(str(word)), own, plain) for word in given)
+    return not all(_as_whole_word(normalise(str(word)).strip()).search(response.plain) for word in given)
 
 
-def _holds(word: str, own: set[str], text: str) -> bool:
-    if word.isalpha():
-        return not own.isdisjoint((word, word + "s", word + "es", word + "ed", word + "ing"))
-    return word in text
+@lru_cache(maxsize=4096)
+def _as_whole_word(word: str) -> regex.Pattern[str]:
+    """The word with or without its endings s, es, ed, ing; as a bare substring where letters have no case.
+
+    Looked for in the text, not among the tokens: those of `--tokenizer char` are no words.
+    """
+    plain = regex.escape(word)
+    if word.upper() == word.lower():
+        return regex.compile(plain)
+    # "bake" takes its ending as "baked" and "baking".
+    silent = rf"|{regex.escape(word[:-1])}(?:ed|ing)" if word.endswith("e") else ""
+    return regex.compile(rf"(?<![\p{{L}}\p{{M}}\p{{N}}])(?:{plain}(?:s|es|ed|ing)?{silent})(?![\p{{L}}\p{{M}}\p{{N}}])")

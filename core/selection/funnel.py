@@ -70,5 +70,8 @@ class Funnel:
         return list(self._stages.values())
 
     def worst(self) -> Stage:
-        """The stage that removed the largest share."""
-        return max(self.stages, key=lambda stage: 1 - stage.kept / stage.entered if stage.entered else 0.0)
+        """The stage that removed most: the smallest share kept, each counted with one more that stayed.
+
+        The one more is for the stage that dropped the last few: it is not at fault where another had left it nothing.
+        """
+        return min(self.stages, key=lambda stage: (stage.kept + 1) / (stage.entered + 1))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..errors import InputError, unknown_name
 from ..jsonl import Row
-from .recipe import PairRecipe, SelectOptions, first_present
+from ..records import check_response, check_scores
+from .recipe import PairRecipe, SelectOptions, first_present, is_judgement, null_rule
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class Needs:
         quality: Must not fall; or what best and worst are picked by.
         gate: Only the run's worst 5 % are left out.
         scored_by: What to run first, for messages.
+        tokens: Length is counted in the sampler's tokens.
         nulls: How often each was null.
         records: How many records were checked.
     """
@@ -27,6 +30,7 @@ class Needs:
     quality: str | None
     gate: str | None
     scored_by: str
+    tokens: bool = False
     nulls: Counter[str] = field(default_factory=Counter)
     records: int = 0
 
@@ -37,15 +41,20 @@ class Needs:
         Raises:
             InputError: A score that the method cannot do without is missing.
         """
-        present = list(_scores(row, recipe.scored_by))
+        present = list(row.data["scores"])
         diversity = _diversity(recipe, options, row, present)
         quality, gate = _quality(recipe, options, row, present)
-        return cls(diversity, quality, gate, recipe.scored_by)
+        return cls(diversity, quality, gate, recipe.scored_by, tokens=options.length_unit == "tokens")
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every score that is read."""
         return (*self.diversity, *(name for name in (self.quality, self.gate) if name))
+
+    @property
+    def judged(self) -> bool:
+        """Whether the quality score is a judgement, so that the run's quantile means something."""
+        return self.quality is not None and is_judgement(self.quality)
 
     def check(self, row: Row) -> None:
         """Demand the scores of a record, and count its nulls.
@@ -53,25 +62,32 @@ class Needs:
         Raises:
             InputError: One is missing.
         """
-        scores = _scores(row, self.scored_by)
+        scores = row.data["scores"]
         self.records += 1
         for name in self.all:
             if name not in scores:
                 raise _missing(row, name, list(scores), self.scored_by)
             if scores[name] is None:
                 self.nulls[name] += 1
+        if self.tokens and row.data.get("n_tokens") is None:
+            raise row.fault("no 'n_tokens', which --length-unit tokens counts", "use words or chars")
 
     def warnings(self) -> list[str]:
         """A line for every score that is null for more than half of the records."""
         often = [(name, count / self.records) for name, count in self.nulls.items() if count > 0.5 * self.records]
-        return [f"{name} is null for {share:.0%} of the responses" for name, share in often]
+        rules = {name: f" (null: {null_rule(name)})" if null_rule(name) else "" for name, _ in often}
+        return [f"{name} is null for {share:.0%} of the responses{rules[name]}" for name, share in often]
 
 
-def _scores(row: Row, scored_by: str) -> dict[str, float | None]:
-    scores = row.data.get("scores")
-    if not isinstance(scores, dict):
-        raise row.fault("the key 'scores' is missing", _how_to_score(scored_by))
-    return scores
+def scored_check(recipe: PairRecipe) -> Callable[[Row], None]:
+    """The check of a scored record; where scores are missing, it names those that the method needs."""
+    remedy = _how_to_score(recipe.scored_by)
+
+    def check(row: Row) -> None:
+        check_response(row)
+        check_scores(row, remedy=remedy)
+
+    return check
 
 
 def _diversity(recipe: PairRecipe, options: SelectOptions, row: Row, present: list[str]) -> tuple[str, ...]:
@@ -98,7 +114,7 @@ def _quality(recipe: PairRecipe, options: SelectOptions, row: Row, present: list
     if quality is not None:
         return quality, None
     if recipe.gate is None:
-        raise _missing(row, recipe.quality[0], present, recipe.scored_by)
+        raise _missing(row, " or ".join(recipe.quality), present, recipe.scored_by)
     return None, recipe.gate if recipe.gate in present else None
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..jsonl import Record
 from ..records import messages
 from .clean import Response
+
+# What a response record says of one response; it is told for each side or not at all.
+_OF_ONE_RESPONSE = frozenset(
+    {
+        "prompt", "response", "sample_index", "turn", "possibility", "model", "seed", "params", "finish_reason",
+        "n_tokens", "logprob", "scores",
+    }
+)  # fmt: skip
 
 
 def pair_record(
     method: str, chosen: Response, rejected: Response, gap: float, gaps: Mapping[str, float], *, swap: bool = False
 ) -> Record:
     """The preference record; `prompt` is the first turn's, never the request for another answer.
+
+    Keys that the pipe does not know pass through where both sides agree on them.
 
     Args:
         method: The name of the method.
@@ -24,23 +35,34 @@ def pair_record(
     """
     if swap:
         chosen, rejected = rejected, chosen
-    tokens = (chosen.record.get("n_tokens"), rejected.record.get("n_tokens"))
-    return {
-        "prompt": messages(chosen.record["prompt"]),
+        gap, gaps = -gap, {name: -value for name, value in gaps.items()}
+    one, other = chosen.record, rejected.record
+    tokens: tuple[Any, Any] = (one.get("n_tokens"), other.get("n_tokens"))
+    pair = {
+        "prompt": messages(one["prompt"]),
         "chosen": [{"role": "assistant", "content": chosen.text}],
         "rejected": [{"role": "assistant", "content": rejected.text}],
-        "prompt_id": chosen.record["prompt_id"],
+        "prompt_id": one["prompt_id"],
         "method": method,
         "weight": 1.0,
-        "chosen_scores": chosen.record["scores"],
-        "rejected_scores": rejected.record["scores"],
-        "model": chosen.record.get("model"),
+        "chosen_scores": one["scores"],
+        "rejected_scores": other["scores"],
+        "model": one.get("model"),
         "delta_words": len(chosen.words) - len(rejected.words),
-        "delta_tokens": None if None in tokens else tokens[0] - tokens[1],  # type: ignore[operator]
-        "gap": -gap if swap else gap,
-        "gaps": {name: -value if swap else value for name, value in gaps.items()},
-        "chosen_sample_index": chosen.index,
-        "rejected_sample_index": rejected.index,
-        "chosen_turn": chosen.turn,
-        "rejected_turn": rejected.turn,
+        "delta_tokens": None if None in tokens else tokens[0] - tokens[1],
+        "gap": gap,
+        "gaps": dict(gaps),
+        **_origin("chosen", chosen),
+        **_origin("rejected", rejected),
+    }
+    known = _OF_ONE_RESPONSE | pair.keys()
+    return pair | {key: value for key, value in one.items() if key not in known and other.get(key) == value}
+
+
+def _origin(side: str, response: Response) -> dict[str, Any]:
+    return {
+        f"{side}_sample_index": response.index,
+        f"{side}_turn": response.turn,
+        f"{side}_n_tokens": response.record.get("n_tokens"),
+        f"{side}_finish_reason": response.record.get("finish_reason"),
     }

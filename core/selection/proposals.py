@@ -21,45 +21,48 @@ class Proposed:
         rejected: The other one.
         dlen: Length of the chosen minus that of the rejected.
         gaps: Rise of each diversity score, oriented.
-        gate: What the run's quality quantile is held against, oriented.
+        bar: What is held against the run's quantile of quality, oriented.
     """
 
     chosen: Response
     rejected: Response
     dlen: float = 0.0
     gaps: tuple[float, ...] = ()
-    gate: float = 0.0
+    bar: float = 0.0
+
+
+# A prompt's clean responses in the order of (sample_index, turn) -> its candidates.
+Proposer = Callable[[Sequence[Response], SelectOptions, Needs], list[Proposed]]
 
 
 def rise(name: str, sign: int, chosen: Response, rejected: Response) -> float | None:
     """By how much a score rises from rejected to chosen, after orientation; None where one is null."""
-    values = (chosen.score(name), rejected.score(name))
-    return None if values[0] is None or values[1] is None else sign * (values[0] - values[1])
+    high, low = chosen.score(name), rejected.score(name)
+    return None if high is None or low is None else sign * high - sign * low
 
 
-def no_partner(clean: Sequence[Response], options: SelectOptions, by_turns: bool) -> str | None:
-    """Why a prompt cannot give a pair, or None."""
-    needs_turns = by_turns and options.orientation != "any"
-    if len(clean) < 2 or (needs_turns and len({min(response.turn, 2) for response in clean}) < 2):
+def no_partner(clean: Sequence[Response]) -> str | None:
+    """Why a prompt cannot give a pair whatever the method, or None."""
+    if len(clean) < 2:
         return "no partner"
-    return "identical" if len({tuple(response.words) for response in clean}) == 1 else None
+    return "identical" if all(response.words == clean[0].words for response in clean) else None
 
 
 def by_turns(clean: Sequence[Response], options: SelectOptions, needs: Needs) -> list[Proposed]:
     """Pairs of a later turn with a first one, or of any two responses, as the orientation says."""
     if options.orientation == "any":
-        return [_oriented(a, b, needs) for a, b in combinations(_in_order(clean), 2)]
+        return [_oriented(one, other, needs) for one, other in combinations(clean, 2)]
     own = options.pairing == "own"
     firsts = [response for response in clean if response.turn == 1]
     laters = [response for response in clean if response.turn > 1]
-    pairs = [(b, a) for a in firsts for b in laters if not own or a.index == b.index]
+    pairs = [(later, first) for first in firsts for later in laters if not own or first.index == later.index]
     if options.orientation == "second":
         return [Proposed(later, first) for later, first in pairs]
     return [_oriented(later, first, needs) for later, first in pairs]
 
 
 def _oriented(one: Response, other: Response, needs: Needs) -> Proposed:
-    """The more diverse by the first metric is the chosen one."""
+    """The more diverse by the first metric is the chosen one; the rules ask the other metrics."""
     name = needs.diversity[0]
     gap = rise(name, diversity_sign(name), one, other)
     return Proposed(one, other) if gap is None or gap >= 0 else Proposed(other, one)
@@ -70,7 +73,7 @@ def best_and_worst(clean: Sequence[Response], options: SelectOptions, needs: Nee
     name = needs.quality
     assert name is not None, "the recipe demands a quality score"
     sign = quality_sign(name)
-    rated = [(sign * value, response) for response in _in_order(clean) if (value := response.score(name)) is not None]
+    rated = [(sign * value, response) for response in clean if (value := response.score(name)) is not None]
     if not rated:
         return []
     # max and min both take the first of equals.
@@ -79,20 +82,16 @@ def best_and_worst(clean: Sequence[Response], options: SelectOptions, needs: Nee
 
 
 def at_random(clean: Sequence[Response], options: SelectOptions, needs: Needs) -> list[Proposed]:
-    """Two distinct responses in random order, drawn by (seed, prompt_id)."""
-    ordered = _in_order(clean)
-    numbers = generator(options.seed, "random", ordered[0].record["prompt_id"])
-    one, other = numbers.choice(len(ordered), size=2, replace=False)
-    return [Proposed(ordered[one], ordered[other])]
+    """Two different texts in random order, drawn by (seed, prompt_id)."""
+    texts = list({tuple(response.words): response for response in reversed(clean)}.values())[::-1]
+    numbers = generator(options.seed, "random", texts[0].record["prompt_id"])
+    one, other = numbers.choice(len(texts), size=2, replace=False)
+    return [Proposed(texts[one], texts[other])]
 
 
-def _in_order(clean: Sequence[Response]) -> list[Response]:
-    """By sample index and turn, so that the order of the input's lines plays no part."""
-    return sorted(clean, key=lambda response: (response.index, response.turn))
-
-
-PROPOSALS: dict[str, Callable[[Sequence[Response], SelectOptions, Needs], list[Proposed]]] = {
-    "turns": by_turns,
-    "best-worst": best_and_worst,
-    "random": at_random,
+# How candidates are proposed, and what it means if there is none.
+PROPOSALS: dict[str, tuple[Proposer, str]] = {
+    "turns": (by_turns, "no partner"),
+    "best-worst": (best_and_worst, "all tied in quality"),
+    "random": (at_random, "no partner"),
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from ..errors import UsageError, unknown_name
 from ..metrics.catalog import METRICS
+from ..metrics.text import tokenizer
 
 Pairing = Literal["cross", "own"]
 Orientation = Literal["second", "either", "any"]
@@ -16,6 +18,9 @@ Proposal = Literal["turns", "best-worst", "random"]
 
 # Where a metric has no direction of diversity, but quality does.
 _QUALITY_SIGNS = {"perplexity": -1, "bits_per_char": -1}
+# Measures of diversity that divtool reads and does not compute.
+_FOREIGN_SIGNS = {"dsi": 1}
+_DECILE = "dd_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +40,14 @@ class SelectOptions:
         quality_floor: Quantile of the run that a chosen text must reach.
         min_words: Shorter responses are left out.
         per_prompt: Most pairs a prompt; each response is used once.
-        balance: Bring the mean difference in length to zero.
+        balance: Let a length multiplier bring the mean difference in length to zero.
         shuffle_labels: Swap sides with probability 1/2: the control that must train to nothing.
         tokenizer: Text to words.
         seed: For what is drawn.
         base: The method whose rules `no-length` takes.
+
+    Raises:
+        UsageError: A value that makes no sense; raised before anything is read.
     """
 
     pairs: int = 3000
@@ -75,6 +83,7 @@ class SelectOptions:
                 raise UsageError(fault)
         for name in self.diversity or ():
             diversity_sign(name)
+        tokenizer(self.tokenizer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,26 +108,47 @@ class PairRecipe:
     strict: bool = True
     scored_by: str = "lexical"
 
+    @property
+    def compares(self) -> bool:
+        """Whether rules 2 to 5 and 8 hold; the baselines of quality and chance make one pair and keep it."""
+        return self.proposal == "turns"
 
+
+@cache
 def diversity_sign(name: str) -> int:
     """+1 or -1: what to multiply with so that higher is more diverse.
 
     Raises:
         UsageError: No such metric, or one without a direction.
     """
-    if name.startswith("dd_"):
-        return 1
-    known = [metric.name for metric in METRICS.values() if metric.sign and metric.level != "set"]
-    if name not in known:
+    if name in _FOREIGN_SIGNS:
+        return _FOREIGN_SIGNS[name]
+    known = {metric.name: metric.sign for metric in METRICS.values() if metric.sign and metric.level != "set"}
+    plain = name.removeprefix(_DECILE)
+    if plain not in known and name != f"{_DECILE}mean":
         raise unknown_name("diversity metric", name, known)
-    return METRICS[name].sign
+    # A decile counts up whatever its metric does.
+    return 1 if name.startswith(_DECILE) else known[plain]
 
 
+@cache
 def quality_sign(name: str) -> int:
     """+1 or -1: what to multiply with so that higher is better; scores that divtool does not know count up."""
     if name in _QUALITY_SIGNS:
         return _QUALITY_SIGNS[name]
     return (METRICS[name].sign or 1) if name in METRICS else 1
+
+
+def is_judgement(name: str) -> bool:
+    """Whether a score judges quality: no measure of diversity that only stands in for it, as Maas does."""
+    return name not in METRICS or not METRICS[name].sign
+
+
+def null_rule(name: str) -> str:
+    """When a score is null, in words; empty where divtool does not compute it."""
+    if name.startswith(_DECILE):
+        return "a length outside the map"
+    return METRICS[name].null if name in METRICS else ""
 
 
 def first_present(names: Sequence[str], present: Sequence[str]) -> str | None:

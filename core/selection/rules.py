@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import DivtoolError
-from .clean import Response, jaccard
+from .clean import Response
+from .near import SAME_TEXT, jaccard
 from .needs import Needs
 from .proposals import Proposed, rise
 from .recipe import PairRecipe, SelectOptions, diversity_sign, quality_sign
 
-# Texts whose 5-grams overlap more than this are one text with changes.
-SAME_TEXT = 0.5
+# The share of the run that the gate leaves out.
+_GATE_QUANTILE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +23,42 @@ class Rules:
     options: SelectOptions
     needs: Needs
 
+    @property
+    def in_order(self) -> tuple[tuple[str, Callable[[Proposed], str | None]], ...]:
+        """(stage, rule) in the order of use."""
+        return (
+            ("candidates", self.same_text),
+            ("length", self.length),
+            ("diversity", self.diversity),
+            ("quality", self.quality),
+        )
+
+    @property
+    def quantile(self) -> float:
+        """The run's quantile of quality that a pair's `bar` must reach; 0 where there is no such rule."""
+        if not self.recipe.compares:
+            return 0.0
+        if self.needs.gate:
+            return _GATE_QUANTILE
+        return self.options.quality_floor if self.needs.judged else 0.0
+
     def same_text(self, pair: Proposed) -> str | None:
         """Both sides are one text, or nearly."""
         if pair.chosen.words == pair.rejected.words:
             return "equal texts"
-        near = jaccard(pair.chosen.fivegrams, pair.rejected.fivegrams) > SAME_TEXT
+        near = self.recipe.compares and jaccard(pair.chosen.fivegrams, pair.rejected.fivegrams) > SAME_TEXT
         return "nearly equal texts" if near else None
 
     def length(self, pair: Proposed) -> str | None:
         """The sides differ too much in length; the difference is kept in the pair."""
-        long, short = self._length(pair.chosen), self._length(pair.rejected)
-        pair.dlen = long - short
+        chosen, rejected = self._length(pair.chosen), self._length(pair.rejected)
+        pair.dlen = chosen - rejected
         if not self.recipe.length_rules:
             return None
         tolerance, relative = self.options.length_tolerance, self.options.length_relative
         if abs(pair.dlen) > tolerance:
             return f"over {tolerance:g} {self.options.length_unit} apart"
-        if relative is not None and abs(pair.dlen) > relative * max(long, short):
+        if relative is not None and abs(pair.dlen) > relative * max(chosen, rejected):
             return f"over {relative:.0%} of the longer apart"
         return None
 
@@ -59,25 +79,21 @@ class Rules:
     def quality(self, pair: Proposed) -> str | None:
         """The quality falls, or is null; what the run's quantile is held against is kept in the pair."""
         name = self.needs.quality or self.needs.gate
-        if name is None or self.recipe.proposal != "turns":
+        if name is None or not self.recipe.compares:
             return None
         sign = quality_sign(name)
         chosen, rejected = pair.chosen.score(name), pair.rejected.score(name)
         if chosen is None or rejected is None:
             return f"{name} is null"
-        if self.needs.gate is not None:
-            pair.gate = min(sign * chosen, sign * rejected)
+        if self.needs.gate:
+            # A rule on their difference would reward the typical text, and undo the rule on diversity.
+            pair.bar = min(sign * chosen, sign * rejected)
             return None
-        pair.gate = sign * chosen
-        return f"{name} falls" if sign * (chosen - rejected) < -self.options.quality_eps else None
+        pair.bar = sign * chosen
+        return f"{name} falls" if sign * chosen < sign * rejected - self.options.quality_eps else None
 
     def _length(self, response: Response) -> float:
         unit = self.options.length_unit
-        if unit == "words":
-            return len(response.words)
-        if unit == "chars":
-            return len(response.text)
-        tokens = response.record.get("n_tokens")
-        if tokens is None:
-            raise DivtoolError("--length-unit tokens: a response has no n_tokens; use words or chars")
-        return float(tokens)
+        if unit == "tokens":
+            return float(response.record["n_tokens"])
+        return len(response.words) if unit == "words" else len(response.text.strip())

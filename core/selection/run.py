@@ -9,7 +9,6 @@ from typing import Any, Literal
 from ..catalog import METHODS, get
 from ..errors import DivtoolError, UsageError
 from ..jsonl import RecordWriter, Row
-from ..methods.base import Method
 from ..metrics.text import tokenizer
 from .audit import Audit, AuditRules, audit_pair_records
 from .engine import Engine, Selection
@@ -32,18 +31,16 @@ class Outcome:
 
     def report(self, method: str, options: SelectOptions) -> dict[str, Any]:
         """The content of `--report FILE`, without what the command line adds."""
+        needs = self.selection.needs
         return {
             "method": method,
             "options": asdict(options),
             "seed": options.seed,
-            "scores": {"diversity": list(self.selection.needs.diversity), "quality": self._quality()},
+            "scores": {"diversity": list(needs.diversity), "quality": needs.quality or needs.gate},
             "length_multiplier": self.selection.multiplier,
             "funnel": [stage.as_dict() for stage in self.selection.funnel.stages],
             "audit": self.audit.as_dict(),
         }
-
-    def _quality(self) -> str | None:
-        return self.selection.needs.quality or self.selection.needs.gate
 
 
 def pair_recipe(name: str, options: SelectOptions) -> PairRecipe:
@@ -52,19 +49,19 @@ def pair_recipe(name: str, options: SelectOptions) -> PairRecipe:
     Raises:
         UsageError: No such method, or a base without pair rules.
     """
-    recipe = _method(name).pairs
+    recipe = _recipe(name)
     assert recipe is not None, "the catalog lists the method for select"
-    if recipe.proposal == "turns" and not recipe.diversity:
-        base = _method(options.base).pairs
+    if recipe.compares and not recipe.diversity:
+        base = _recipe(options.base)
         if base is None or not base.diversity:
             raise UsageError(f"--base {options.base}: no pair rules of its own; use diverse-ns or diverse-ns-lite")
         return replace(base, length_rules=recipe.length_rules, strict=recipe.strict)
     return recipe
 
 
-def _method(name: str) -> Method:
-    method: Method = get("method", METHODS, name, "select").load()
-    return method
+def _recipe(name: str) -> PairRecipe | None:
+    recipe: PairRecipe | None = get("method", METHODS, name, "select").load().pairs
+    return recipe
 
 
 def select_pairs(
@@ -78,7 +75,7 @@ def select_pairs(
 
     Args:
         method: Name of the method.
-        groups: Scored responses by prompt.
+        groups: Scored responses by prompt, as `needs.scored_check` and `records.check_group` leave them.
         options: What the user set.
         writer: Where the pairs go.
         on_audit: "warn" writes them whatever the audit says.
@@ -91,14 +88,17 @@ def select_pairs(
             unit=options.length_unit,
             strict=recipe.strict,
             truncated_share=selection.truncated_share,
+            quality=selection.needs.quality or selection.needs.gate,
         )
         audit = audit_pair_records(selection.pairs(), rules, tokenizer(options.tokenizer))
         failure = _failure(selection, audit) if audit.verdict == "fail" else None
-        # Without a pair there is nothing to write, and nothing to be lenient about.
-        if failure is None or (on_audit == "warn" and audit.pairs):
+        # Without a pair there is nothing to be lenient about.
+        if on_audit == "warn" and audit.pairs:
+            failure = None
+        if failure is None:
             for pair in selection.pairs():
                 writer.write(pair)
-    return Outcome(selection, audit, None if on_audit == "warn" and audit.pairs else failure)
+    return Outcome(selection, audit, failure)
 
 
 def _failure(selection: Selection, audit: Audit) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from ..jsonl import Record
+from .balance import Candidates
 from .proposals import Proposed
 
 
@@ -20,17 +20,17 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="divtool-")  # noqa: SIM115 - closed by close()
-        self._offsets = array("q")
+        self._offsets = array("q", [0])
         self._ids: list[str] = []
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return len(self._ids)
 
     def add(self, records: Sequence[Record]) -> None:
         """Keep the clean records of a prompt."""
-        self._offsets.append(self._file.tell())
         self._ids.append(records[0]["prompt_id"])
-        self._file.write(orjson.dumps(records, option=orjson.OPT_APPEND_NEWLINE))
+        written = self._file.write(orjson.dumps(records, option=orjson.OPT_APPEND_NEWLINE))
+        self._offsets.append(self._offsets[-1] + written)
 
     def group(self, number: int) -> list[Record]:
         """The records of a prompt; nothing may be added after the first call."""
@@ -40,10 +40,8 @@ class Spool:
 
     def ranks(self) -> NDArray[np.int64]:
         """The rank of each prompt's id among all, for ties."""
-        ranks = np.empty(len(self._ids), dtype=np.int64)
-        ranks[np.array(sorted(range(len(self._ids)), key=self._ids.__getitem__), dtype=np.int64)] = np.arange(
-            len(self._ids)
-        )
+        ranks = np.empty(len(self), dtype=np.int64)
+        ranks[sorted(range(len(self)), key=self._ids.__getitem__)] = np.arange(len(self))
         return ranks
 
     def close(self) -> None:
@@ -52,30 +50,46 @@ class Spool:
 
 
 class Columns:
-    """The numbers of each candidate, in flat arrays."""
-
-    _WHOLE = ("prompt", "chosen", "rejected", "chosen_place", "rejected_place")
+    """The numbers of each candidate that passed the rules on one pair, in flat arrays."""
 
     def __init__(self) -> None:
-        self._whole = {name: array("q") for name in self._WHOLE}
-        self._dlen, self._gate, self._gaps = array("d"), array("d"), array("d")
-        self._width = 0
+        self._prompt, self._chosen, self._rejected = array("i"), array("i"), array("i")
+        self._dlen, self._bar, self._gaps = array("d"), array("d"), array("d")
 
-    def add(self, prompt: int, pair: Proposed, chosen_place: int, rejected_place: int) -> None:
-        """Keep a candidate that passed the rules on one pair."""
-        values = (prompt, pair.chosen.index, pair.rejected.index, chosen_place, rejected_place)
-        for name, value in zip(self._WHOLE, values, strict=True):
-            self._whole[name].append(value)
+    def __len__(self) -> int:
+        return len(self._prompt)
+
+    def add(self, prompt: int, pair: Proposed, chosen: int, rejected: int) -> None:
+        """Keep a candidate: the number of its prompt, and the places of its sides among the prompt's records."""
+        self._prompt.append(prompt)
+        self._chosen.append(chosen)
+        self._rejected.append(rejected)
         self._dlen.append(pair.dlen)
-        self._gate.append(pair.gate)
+        self._bar.append(pair.bar)
         self._gaps.extend(pair.gaps)
-        self._width = len(pair.gaps)
 
-    def arrays(self) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64], NDArray[np.float64]]:
-        """(columns by name, gate [candidates], gaps [candidates, metrics])."""
-        columns: dict[str, NDArray[Any]] = {
-            name: np.array(values, dtype=np.int64) for name, values in self._whole.items()
-        }
-        columns["dlen"] = np.array(self._dlen)
-        gaps = np.array(self._gaps).reshape(len(self._dlen), self._width)
-        return columns, np.array(self._gate), gaps
+    @property
+    def bar(self) -> NDArray[np.float64]:
+        """What is held against the run's quantile of quality, [candidates]."""
+        return np.array(self._bar)
+
+    def candidates(self, keep: NDArray[np.bool_], ranks: NDArray[np.int64]) -> Candidates:
+        """Those of a mask, in an order that does not hang on the order of the input.
+
+        Args:
+            keep: Which candidates, [candidates].
+            ranks: The rank of each prompt's id, [prompts].
+        """
+        prompt, chosen, rejected = (
+            np.array(column, dtype=np.int64)[keep] for column in (self._prompt, self._chosen, self._rejected)
+        )
+        order = np.lexsort((rejected, chosen, ranks[prompt]))
+        width = len(self._gaps) // max(len(self), 1)
+        return Candidates(
+            prompt=prompt[order],
+            rank=ranks[prompt][order],
+            chosen=chosen[order],
+            rejected=rejected[order],
+            dlen=np.array(self._dlen)[keep][order],
+            gaps=np.array(self._gaps).reshape(len(self), width)[keep][order],
+        )

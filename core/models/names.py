@@ -1,0 +1,38 @@
+"""Names of models and adapters, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import DivtoolError
+
+
+def check_model_name(kind: str, name: str) -> None:
+    """Raise `DivtoolError` for a path that does not exist; aliases and hub ids are left to the loader.
+
+    Args:
+        kind: What the name names, for the message: "model", "embedder".
+        name: What the user wrote.
+    """
+    path = Path(name)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise DivtoolError(f"{kind} '{name}': no such file")
+    elif _is_path(name) and not path.is_dir():
+        raise DivtoolError(f"{kind} '{name}': no such folder")
+
+
+def check_adapter(name: str) -> None:
+    """Raise `DivtoolError` unless the name is a folder with a LoRA adapter, or can be a hub id."""
+    if not Path(name).is_dir() and not _is_path(name) and name.count("/") == 1:
+        return
+    try:
+        json.loads((Path(name) / "adapter_config.json").read_bytes())
+    except (OSError, ValueError):
+        raise DivtoolError(f"adapter '{name}': no adapter_config.json there; name a folder that train wrote") from None
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name can only be a path: a hub id is `owner/name` or `name`."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1

@@ -1,0 +1,167 @@
+"""Columns over preference pairs, and what the audit reports of them: lengths, correlations, cues."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jsonl import Record
+from ..metrics.text import Tokenizer, sentences
+
+Floats = NDArray[np.float64]
+
+SIDES = ("chosen", "rejected")
+UNITS = ("words", "tokens", "chars")
+_TOP = 10
+_BINS = 11
+
+
+class PairTable:
+    """Sizes of both sides, gaps and openings, a row a pair; no texts are kept.
+
+    Args:
+        tokenize: Text to words.
+        quality: The score that judged quality, or None.
+    """
+
+    def __init__(self, tokenize: Tokenizer, quality: str | None = None) -> None:
+        self._tokenize, self._quality = tokenize, quality
+        self._sizes: dict[tuple[str, str], list[float | None]] = {}
+        self._delta_tokens: list[float | None] = []
+        self.openings: dict[str, list[str]] = {side: [] for side in SIDES}
+        self.quality: dict[str, list[float]] = {side: [] for side in SIDES}
+        self.ids: list[str] = []
+        self.gaps: list[float | None] = []
+        self.equal = self.truncated = self.pairs = 0
+
+    def add(self, pair: Record) -> None:
+        """Measure a checked pair record."""
+        texts = [self._measure(side, pair) for side in SIDES]
+        self._delta_tokens.append(pair.get("delta_tokens"))
+        raw = pair.get("gaps")
+        null = isinstance(raw, dict) and None in raw.values()
+        self.gaps.append(None if null else pair.get("gap", 0.0))
+        self.ids.append(str(pair.get("prompt_id", self.pairs)))
+        self.equal += texts[0] == texts[1]
+        self.truncated += any(pair.get(f"{side}_finish_reason") == "length" for side in SIDES)
+        self.pairs += 1
+
+    def _measure(self, side: str, pair: Record) -> str:
+        text = "\n".join(message["content"] for message in pair[side]).strip()
+        words = self._tokenize(text)
+        sizes = {
+            "words": len(words),
+            "tokens": pair.get(f"{side}_n_tokens"),
+            "chars": len(text),
+            "sentences": len(sentences(text)),
+            "types": len(set(words)),
+        }
+        for name, size in sizes.items():
+            self._sizes.setdefault((side, name), []).append(size)
+        self.openings[side].append(" ".join(words[:3]))
+        quality = (pair.get(f"{side}_scores") or {}).get(self._quality)
+        if quality is not None:
+            self.quality[side].append(quality)
+        return text
+
+    def side(self, side: str, name: str) -> Floats | None:
+        """One size of one side, [pairs]; None for tokens that the sampler did not count."""
+        return _known(self._sizes[side, name])
+
+    def delta(self, name: str) -> Floats | None:
+        """Chosen minus rejected, [pairs]; None for tokens that the sampler did not count."""
+        chosen, rejected = self.side("chosen", name), self.side("rejected", name)
+        if chosen is not None and rejected is not None:
+            return chosen - rejected
+        return _known(self._delta_tokens)
+
+
+def _known(values: Sequence[float | None]) -> Floats | None:
+    return None if None in values else np.array(values, dtype=np.float64)
+
+
+def figures(table: PairTable) -> dict[str, Any]:
+    """Distributions, correlations and cues of at least one pair, as plain data."""
+    gaps = np.array([gap or 0.0 for gap in table.gaps])
+    words = table.delta("words")
+    assert words is not None, "words are counted here"
+    largest = np.argsort(-gaps, kind="stable")[:_TOP]
+    return {
+        "lengths": {unit: _lengths(table, unit) for unit in UNITS if table.delta(unit) is not None},
+        "delta_histogram": _histogram(words),
+        "longer_chosen_share": float((words > 0).sum() / (words != 0).sum()) if words.any() else None,
+        "equal_length_share": float((words == 0).mean()),
+        "correlation": {
+            "pearson": _pearson(gaps, words),
+            "spearman": _pearson(_ranks(gaps), _ranks(words)),
+        },
+        "cue_accuracy": _cues(table),
+        "quality": {side: float(np.mean(values)) if values else None for side, values in table.quality.items()},
+        "largest_gaps": [{"prompt_id": table.ids[i], "gap": float(gaps[i])} for i in largest],
+    }
+
+
+def _lengths(table: PairTable, unit: str) -> dict[str, Any]:
+    sides = {side: table.side(side, unit) for side in SIDES}
+    delta = table.delta(unit)
+    assert delta is not None
+    known = {side: _summary(values) for side, values in sides.items() if values is not None}
+    summary = _summary(delta)
+    error = summary["sd"] / sqrt(len(delta))
+    return {**known, "delta": {**summary, "t": summary["mean"] / error if error else None}}
+
+
+def _summary(values: Floats) -> dict[str, float]:
+    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return {"mean": float(values.mean()), "median": float(middle), "sd": spread, "p5": float(low), "p95": float(high)}
+
+
+def _histogram(delta: Floats) -> dict[str, list[float]]:
+    reach = max(float(np.abs(delta).max()), 0.5)
+    counts, edges = np.histogram(delta, bins=_BINS, range=(-reach, reach))
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
+def _pearson(x: Floats, y: Floats) -> float | None:
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks, the mean rank for ties; importing SciPy for it would take longer than the audit."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
+
+
+def _cues(table: PairTable) -> dict[str, float]:
+    """How often a guess by one cue alone finds the chosen text; ties count one half."""
+    named = {"longer": "words", "more tokens": "tokens", "more sentences": "sentences", "more types": "types"}
+    found = {cue: delta for cue, name in named.items() if (delta := table.delta(name)) is not None}
+    accuracy = {cue: float(((delta > 0) + 0.5 * (delta == 0)).mean()) for cue, delta in found.items()}
+    return {**accuracy, "first three words": _opening_accuracy(table)}
+
+
+def _opening_accuracy(table: PairTable) -> float:
+    """Accuracy of the guess by the one opening that tells most."""
+    lead = Counter(table.openings["chosen"])
+    lead.subtract(Counter(table.openings["rejected"]))
+    return 0.5 + max(abs(n) for n in lead.values()) / (2 * table.pairs)
+
+
+def telling_openings(table: PairTable, often: float, seldom: float) -> list[str]:
+    """Openings that one side has in more than the share `often`, the other in less than `seldom`; one line each."""
+    counts = {side: Counter(table.openings[side]) for side in SIDES}
+    return [
+        f"{n / table.pairs:.0%} of the {side} begin with '{opening}', hardly any of the {other}"
+        for side, other in (SIDES, SIDES[::-1])
+        for opening, n in counts[side].most_common()
+        if n > often * table.pairs and counts[other][opening] < seldom * table.pairs
+    ]

@@ -1,0 +1,176 @@
+"""What a training run leaves to read: the log, the report before step 1, warnings, checkpoints marked whole."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+import orjson
+from transformers import TrainerCallback
+
+from .job import Tell
+from .pairs import Lengths, PairFile
+
+# From here on a difference in length is worth a warning, in the student's tokens.
+_LENGTH_LIMIT = 2.0
+_TOO_EASY = 0.98
+# Fewer pairs than this can all be ranked right by chance.
+_ENOUGH_PAIRS = 32
+
+# The columns of the log, in order. `log_ratio` is the mean of log p - log p_reference over chosen and rejected: an
+# estimate of the KL divergence only as far as the texts are the student's own.
+COLUMNS = (
+    "loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen",
+    "logps/rejected", "log_ratio", "grad_norm", "learning_rate", "pairs",
+)  # fmt: skip
+
+
+class TrainingLog(TrainerCallback):  # type: ignore[misc]
+    """One line of JSON a step; marks checkpoints that are whole; warns of pairs that are told apart too soon.
+
+    Args:
+        path: The log.
+        total: Steps of the run.
+        begun_at: Step that the run goes on from; later lines of an interrupted run are taken off.
+        tell: Whom to speak to.
+        tick: Counts steps.
+    """
+
+    def __init__(self, path: Path, total: int, begun_at: int, tell: Tell, tick: Callable[[int], None]) -> None:
+        kept = [line for line in records(path) if line["step"] <= begun_at] if begun_at else []
+        path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in kept))
+        self._stream: IO[bytes] = path.open("ab")
+        self._total = total
+        self._tell = tell
+        self._tick = tick
+        self._clock = time.monotonic()
+        self._early: list[tuple[float, float]] | None = [] if begun_at == 0 else None
+        tick(begun_at)
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Start the clock of a step."""
+        self._clock = time.monotonic()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:
+        """Write the line of a step."""
+        if "loss" not in logs or "tokens" not in logs:
+            return
+        rate = logs["tokens"] / max(time.monotonic() - self._clock, 1e-9)
+        line = {"step": state.global_step, "epoch": round(float(state.epoch), 6)}
+        line |= {name: logs.get(name) for name in COLUMNS} | {"tokens_per_second": round(rate, 1)}
+        self._stream.write(orjson.dumps(line) + b"\n")
+        self._stream.flush()
+        self._tick(1)
+        if state.global_step == 1 or state.global_step % max(1, self._total // 10) == 0:
+            self._tell.note(
+                f"step {state.global_step}/{self._total}: loss {logs['loss']:.4f}, "
+                f"margin {logs['rewards/margins']:.4f}, accuracy {logs['rewards/accuracies']:.2f}, {rate:,.0f} tokens/s"
+            )
+        self._watch_accuracy(state.global_step, logs)
+
+    def _watch_accuracy(self, step: int, logs: Mapping[str, float]) -> None:
+        if self._early is None or step > self._total / 10:
+            return
+        self._early.append((logs["rewards/accuracies"] * logs["pairs"], logs["pairs"]))
+        while sum(n for _, n in self._early[1:]) >= _ENOUGH_PAIRS:
+            self._early.pop(0)
+        pairs = sum(n for _, n in self._early)
+        if pairs >= _ENOUGH_PAIRS and sum(right for right, _ in self._early) / pairs > _TOO_EASY:
+            self._tell.warn(
+                f"after {step} of {self._total} steps more than 98 % of pairs are ranked right: one cue may give the "
+                "chosen away; look at openings and lengths (divtool select prints the audit)"
+            )
+            self._early = None
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Mark the checkpoint as written to its end."""
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / "complete").touch()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Close the log."""
+        self._stream.close()
+
+
+class StopOnInterrupt(TrainerCallback):  # type: ignore[misc]
+    """Turns the first Ctrl-C into a checkpoint and an end; a second one ends at once."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.heard = False
+        self._tell = tell
+
+    @contextmanager
+    def listening(self) -> Any:
+        """Listen while the block runs; signals reach the main thread only."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.heard:
+            raise KeyboardInterrupt
+        self.heard = True
+        self._tell.note("stopping after this batch, with a checkpoint; Ctrl-C again stops at once")
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Between two batches of one step: what the step has gathered is left behind, resuming repeats it."""
+        if self.heard:
+            control.should_training_stop = True
+            control.should_save = state.global_step > 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Between two steps."""
+        self.on_substep_end(args, state, control)
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; a broken last one is left out."""
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
+    return [orjson.loads(line) for line in lines[:-1]]
+
+
+def report_start(pairs: PairFile, lengths: Lengths, reference: Any, student: str, tell: Tell) -> dict[str, float]:
+    """Say, before step 1, how the student sees the pairs.
+
+    Args:
+        pairs: The pairs as they came.
+        lengths: Token counts of those that are kept.
+        reference: [pairs, 4], the student's log-probabilities before training, as `Scored.by_pair`.
+        student: The student's name.
+        tell: Whom to speak to.
+
+    Returns:
+        Mean log-probability a token of chosen and rejected, and the mean difference in tokens.
+    """
+    chosen = _per_token(reference[:, 0], lengths.chosen)
+    rejected = _per_token(reference[:, 2], lengths.rejected)
+    difference = lengths.mean_difference
+    tell.note(
+        f"before training, mean log-probability a token: chosen {chosen:.3f}, rejected {rejected:.3f}; "
+        f"chosen - rejected {difference:+.2f} tokens on average ({len(lengths):,} pairs)"
+    )
+    if abs(difference) > _LENGTH_LIMIT:
+        longer = "longer" if difference > 0 else "shorter"
+        tell.warn(
+            f"chosen are {abs(difference):.1f} of the student's tokens {longer} on average (limit {_LENGTH_LIMIT}): "
+            "training may move the length; --ld-alpha and --loss sigmoid_norm damp that"
+        )
+    others = sorted(name for name in pairs.models if name is not None and name != student)
+    if others:
+        tell.note(f"the pairs were sampled from {', '.join(others)}; the student is {student}")
+    return {"logp_per_token_chosen": chosen, "logp_per_token_rejected": rejected, "delta_tokens": difference}
+
+
+def _per_token(logps: Any, tokens: list[int]) -> float:
+    """Mean over texts of the log-probability a token."""
+    return float(sum(logp / n for logp, n in zip(logps.tolist(), tokens, strict=True)) / len(tokens))

@@ -1,0 +1,72 @@
+"""Low-rank adapters on every linear layer, fresh or continued, over full or NF4 weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..errors import DivtoolError
+from ..models.language import LanguageModel, load, pick_device
+from .job import TrainJob
+from .settings import FullSettings
+
+
+def load_student(job: TrainJob) -> LanguageModel:
+    """The model to train, in NF4 where the settings say so, with the adapter to start from still apart.
+
+    Raises:
+        DivtoolError: No such model or adapter.
+    """
+    four_bit = job.settings.wants_four_bit(pick_device(job.loading.device).type)
+    return load(job.model, replace(job.loading, four_bit=four_bit, merge=False), job.tell.note)
+
+
+def with_adapter(model: Any, settings: FullSettings) -> Any:
+    """The model as a PEFT model whose adapter alone is trained.
+
+    The reference is the model before training. A fresh adapter adds nothing yet and a continued one is part of the
+    reference, so both start at reference = policy; nothing has to be kept of it but its log-probabilities.
+    What prepares NF4 weights for training (frozen weights, gradients from the embeddings on where activations are
+    computed twice) is done by PEFT and TRL.
+
+    Args:
+        model: A transformers model, or a PEFT model whose adapter is continued.
+        settings: Rank, alpha and seed of a fresh adapter.
+    """
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import set_seed
+
+    if isinstance(model, PeftModel):
+        _check_continued(model)
+        return model
+    set_seed(settings.seed)
+    config = LoraConfig(
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def _check_continued(model: Any) -> None:
+    from peft import LoraConfig
+
+    config = model.peft_config[model.active_adapter]
+    if not isinstance(config, LoraConfig):
+        raise DivtoolError(f"the adapter is of type {config.peft_type.value}; only LoRA adapters can be trained on")
+    # `all-linear` leaves the output layer out, and the trainer reads its weights past any adapter.
+    if any("lm_head" in str(name) for name in config.target_modules or ()):
+        raise DivtoolError("the adapter changes the output layer (lm_head), which preference training does not support")
+
+
+def with_shape_of(model: Any, settings: FullSettings) -> FullSettings:
+    """The settings with rank and alpha of the adapter in use."""
+    config = model.peft_config[model.active_adapter]
+    return replace(settings, lora_r=int(config.r), lora_alpha=int(config.lora_alpha))
+
+
+def trainable_parameters(model: Any) -> int:
+    """How many numbers training changes."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,425 @@
+"""`divtool select` as a user runs it: exit statuses, messages, streams, speed and memory."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from divtool.cli import main as command_line
+
+Record = dict[str, Any]
+FORMS = [f"{a}{b}{c}o" for a in "bdfgklmprt" for b in "aeiou" for c in "dkmnprtv"]
+
+
+@dataclass
+class Ran:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def pairs(self) -> list[Record]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs the program in this process."""
+
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    def ran(*arguments: Any) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["divtool", "select", *map(str, arguments)])
+        monkeypatch.setattr(command_line, "_leave", leave)
+        status = 0
+        try:
+            command_line.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capfd.readouterr()
+        return Ran(status, out, err)
+
+    return ran
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def written(records: Iterable[Record | str], name: str = "scored.jsonl") -> Path:
+        path = tmp_path / name
+        lines = [record if isinstance(record, str) else json.dumps(record) for record in records]
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return path
+
+    return written
+
+
+def response(prompt_id: str, index: int = 0, turn: int = 1, words: int = 80, **more: Any) -> Record:
+    rng = random.Random(f"{prompt_id} {index} {turn}")
+    return {
+        "prompt": f"Tell me about {prompt_id}.",
+        "prompt_id": prompt_id,
+        "response": " ".join(rng.choices(FORMS, k=words)),
+        "sample_index": index,
+        "turn": turn,
+        "finish_reason": "stop",
+        "scores": {"ttr": 0.4 + 0.1 * turn, "maas": 0.06 - 0.01 * turn},
+    } | more
+
+
+def pool(n: int = 120, spread: Sequence[int] = (0, 1, 0, -1)) -> list[Record]:
+    """Prompts of one chat each; the second texts are longer by `spread` in turn."""
+    return [
+        response(f"p{i:03d}", 0, turn, 80 + (turn == 2) * spread[i % len(spread)]) for i in range(n) for turn in (1, 2)
+    ]
+
+
+def last_line(text: str) -> str:
+    return text.strip().splitlines()[-1]
+
+
+# A good run
+
+
+def test_pairs_go_to_standard_output_and_the_rest_to_standard_error(run: Run, write: Any) -> None:
+    done = run(write(pool()))
+    assert done.status == 0
+    assert len(done.pairs) == 120
+    assert {pair["method"] for pair in done.pairs} == {"diverse-ns-lite"}
+    for told in (
+        "Funnel",
+        "Pair audit: pass, 120 pairs",
+        "share of longer chosen",
+        "delta, words",
+        "Pearson",
+        "first three words",
+        "mean quality",
+        "largest gaps: p000 0.10",
+    ):
+        assert told in done.err
+
+
+def test_the_report_holds_funnel_audit_options_hash_and_seed(run: Run, write: Any, tmp_path: Path) -> None:
+    scored, report = write(pool()), tmp_path / "report.json"
+    done = run(scored, "--report", report, "--pairs", 100, "--seed", 3, "-o", tmp_path / "pairs.jsonl")
+    assert (done.status, done.out) == (0, "")
+    content = json.loads(report.read_text())
+    assert content["input_sha256"] == hashlib.sha256(scored.read_bytes()).hexdigest()
+    assert (content["method"], content["seed"], content["options"]["pairs"]) == ("diverse-ns-lite", 3, 100)
+    stages = {stage["stage"]: stage for stage in content["funnel"]}
+    assert (stages["clean"]["entered"], stages["trim"]["kept"]) == (240, 100)
+    assert content["audit"]["verdict"] == "pass"
+    assert content["audit"]["lengths"]["words"]["delta"]["mean"] == 0
+    assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 100
+
+
+def test_unknown_metrics_and_methods_are_listed_before_anything_is_read(run: Run) -> None:
+    for arguments, told in (
+        (("--method", "diverse"), "unknown method 'diverse'"),
+        (("--diversity", "ttr,tttr"), "unknown diversity metric 'tttr'"),
+        (("--method", "no-length", "--base", "lite"), "unknown method 'lite'"),
+        (("--length-tolerance", -1), "--length-tolerance"),
+        (("--pairs", 0), "--pairs"),
+        (("--quality-floor", 1), "--quality-floor"),
+        (("--quality-eps", -0.1), "--quality-eps"),
+        (("--length-unit", "lines"), "lines"),
+        (("--orientation", "third"), "third"),
+        (("--tokenizer", "wrod"), "wrod"),
+        (("--report", "no/such/folder/report.json"), "does not exist"),
+    ):
+        done = run("no-such-file.jsonl", *arguments)
+        assert done.status == 2, arguments
+        assert told in done.err
+        assert "no-such-file" not in done.err
+
+
+@pytest.mark.parametrize("name", ["scored.jsonl.gz", "scored.jsonl"])
+def test_select_writes_whole_files_packed_or_not(run: Run, write: Any, tmp_path: Path, name: str) -> None:
+    scored = write(pool(30))
+    if name.endswith(".gz"):
+        packed = tmp_path / name
+        packed.write_bytes(gzip.compress(scored.read_bytes()))
+        scored = packed
+    assert len(run(scored).pairs) == 30
+
+
+# The audit ends the run
+
+
+def test_all_longer_by_two_words_cannot_be_balanced(run: Run, write: Any, tmp_path: Path) -> None:
+    scored, pairs, report = write(pool(spread=(2,))), tmp_path / "pairs.jsonl", tmp_path / "report.json"
+    done = run(scored, "-o", pairs, "--report", report)
+    assert done.status == 1
+    assert pairs.read_bytes() == b""
+    assert last_line(done.err).startswith(
+        "error: length audit failed: chosen are 2.0 words longer on average (limit 1.0)"
+    )
+    assert "--audit warn" in last_line(done.err)
+    assert json.loads(report.read_text())["audit"]["verdict"] == "fail"
+
+    lenient = run(scored, "--audit", "warn")
+    assert lenient.status == 0
+    # A quarter went in the trim, which could not help.
+    assert {pair["delta_words"] for pair in lenient.pairs} == {2}
+    assert len(lenient.pairs) == 90
+    assert "warning: chosen are 2.0 words longer" in lenient.err
+
+
+def test_no_pair_left_fails_even_where_the_audit_only_warns(run: Run, write: Any) -> None:
+    scored = write(pool(spread=(30,)))
+    for more in ((), ("--audit", "warn"), ("--method", "no-length", "--min-words", 200)):
+        done = run(scored, *more)
+        assert (done.status, done.out) == (1, "")
+        assert last_line(done.err).startswith("error: no pair left: '")
+    assert "--length-tolerance" in last_line(run(scored).err)
+
+
+def test_baselines_only_warn(run: Run, write: Any) -> None:
+    scored = write(pool(spread=(-20,)))
+    for method in ("no-length", "random"):
+        done = run(scored, "--method", method)
+        assert (done.status, len(done.pairs)) == (0, 120)
+    assert "warning: chosen are 20.0 words shorter" in run(scored, "--method", "no-length").err
+
+
+def test_a_giveaway_and_a_cut_text_never_reach_a_pair(run: Run, write: Any, tmp_path: Path) -> None:
+    records = pool(40)
+    for i, record in enumerate(records):
+        record["scores"] = {"ttr": 0.5 + 0.001 * i, "maas": 0.05 - 0.0001 * i}
+    records[1]["response"] = records[1]["response"][:-5] + " in this version"
+    records[2]["finish_reason"] = records[5]["finish_reason"] = "length"
+    done = run(write(records), "--audit", "warn", "--report", tmp_path / "report.json")
+    assert {pair["prompt_id"] for pair in done.pairs} == {f"p{i:03d}" for i in range(3, 40)}
+    assert "in this version" not in done.out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["funnel"][0]["dropped"] == {"speaks of the answer before": 1, "cut at the token limit": 2}
+
+
+# Bad input
+
+
+def without(key: str) -> Callable[[Record], None]:
+    return lambda record: record.pop(key)
+
+
+def with_(**keys: Any) -> Callable[[Record], None]:
+    return lambda record: record.update(keys)
+
+
+BAD = [
+    (without("scores"), "the key 'scores' is missing; run divtool score --metrics lexical first", True),
+    (with_(scores={"ttr": 0.5}), "no score 'maas' in the record (known: ttr); run divtool score --metrics", False),
+    (with_(scores={"ttr": 0.5, "mass": 1}), "did you mean 'mass'?", False),
+    (with_(scores={"ttr": "high", "maas": 1}), "the score 'ttr' is a string", True),
+    (with_(turn=0), "'turn' from 1", True),
+    (with_(turn="2"), "'turn' is a string", True),
+    (with_(turn=1.5), "'turn' is a number, not a whole number", True),
+    (with_(response=["a"]), "'response' is a list", True),
+    (with_(response=None), "'response' is null", True),
+]
+
+
+@pytest.mark.parametrize(("spoil", "told", "skippable"), BAD)
+def test_a_bad_record_is_named_with_its_line(
+    run: Run, write: Any, spoil: Callable[[Record], None], told: str, skippable: bool
+) -> None:
+    records = pool()
+    spoil(records[4])
+    scored = write(records)
+    done = run(scored)
+    assert (done.status, done.out) == (1, "")
+    assert f"{scored}:5: " in last_line(done.err)
+    assert told in last_line(done.err)
+    skipped = run(scored, "--on-error", "skip")
+    if skippable:
+        assert (skipped.status, len(skipped.pairs)) == (0, 119)
+        assert "1 bad lines left out, 239 read" in skipped.err
+    else:
+        assert (skipped.status, skipped.out) == (1, "")
+
+
+def test_the_full_method_names_its_own_metrics(run: Run, write: Any) -> None:
+    records = pool(3)
+    assert (
+        "run divtool score --metrics lexical,dsi_lite,perplexity first"
+        in run(write(records), "--method", "diverse-ns").err
+    )
+    for record in records:
+        del record["scores"]
+    assert "--metrics lexical,dsi_lite,perplexity first" in run(write(records), "--method", "diverse-ns").err
+
+
+def test_quality_only_without_a_quality_column(run: Run, write: Any) -> None:
+    done = run(write(pool()), "--method", "quality-only")
+    assert (done.status, done.out) == (1, "")
+    assert "no score 'reward or judge or perplexity'" in last_line(done.err)
+
+
+def test_a_repeated_key_names_both_lines(run: Run, write: Any) -> None:
+    records = pool(3)
+    scored = write([*records[:2], records[1], *records[2:]])
+    done = run(scored)
+    assert done.status == 1
+    assert f"{scored}:3: " in last_line(done.err)
+    assert f"stands at {scored}:2" in last_line(done.err)
+
+
+def test_one_prompt_id_for_two_prompts_names_both_lines(run: Run, write: Any) -> None:
+    records = pool(3)
+    records[3]["prompt"] = "Something else."
+    scored = write(records)
+    done = run(scored)
+    assert done.status == 1
+    assert f"{scored}:4: the same prompt_id as {scored}:3 but another prompt" in last_line(done.err)
+
+
+def test_a_prompt_that_comes_back_needs_regroup(run: Run, write: Any) -> None:
+    records = pool()
+    scored = write(records[::2] + records[1::2])
+    done = run(scored)
+    assert (done.status, done.out) == (1, "")
+    assert "--regroup" in last_line(done.err)
+    assert run(scored, "--regroup").out == run(write(records)).out
+
+
+@pytest.mark.parametrize("lines", [[], ["", "   "]])
+def test_empty_input(run: Run, write: Any, lines: list[str]) -> None:
+    done = run(write(lines))
+    assert (done.status, done.out) == (1, "")
+    assert "no records" in last_line(done.err)
+
+
+def test_no_second_turn_names_both_remedies(run: Run, write: Any) -> None:
+    scored = write([response("p", i) for i in range(3)])
+    done = run(scored)
+    assert done.status == 1
+    assert "--strategy sequential" in last_line(done.err)
+    assert "--orientation any" in last_line(done.err)
+
+
+def test_a_mostly_null_metric_goes_on_with_a_warning(run: Run, write: Any) -> None:
+    records = pool(10)
+    for record in records[4:]:
+        record["scores"]["maas"] = None
+    done = run(write(records))
+    assert (done.status, len(done.pairs)) == (0, 2)
+    assert "warning: maas is null for 80% of the responses (null: under 2 words)" in done.err
+
+
+# As a process
+
+
+def divtool(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "divtool", *arguments], input=stdin, capture_output=True, check=False)
+
+
+def test_a_pipe_gives_what_a_file_gives(run: Run, write: Any) -> None:
+    scored = write(pool())
+    piped = divtool("select", stdin=scored.read_bytes())
+    assert piped.returncode == 0, piped.stderr
+    assert piped.stdout.decode() == run(scored).out
+
+
+def test_a_failed_audit_is_status_1_of_the_process(write: Any) -> None:
+    piped = divtool("select", stdin=write(pool(spread=(2,))).read_bytes())
+    assert (piped.returncode, piped.stdout) == (1, b"")
+    assert last_line(piped.stderr.decode()).startswith("error: length audit failed")
+
+
+def test_the_whole_pipe_gives_pairs_that_trl_reads(tmp_path: Path) -> None:
+    """Sequential sampling with the echo backend, lexical scores, then the loader of preference data."""
+    asked = ("--builtin", "scenes", "--count", "12", "--backend", "echo", "--strategy", "sequential")
+    sampled = divtool("sample", *asked, "-n", "4")
+    scored = divtool("score", stdin=sampled.stdout)
+    path = tmp_path / "pairs.jsonl"
+    selected = divtool("select", "--audit", "warn", "-o", str(path), stdin=scored.stdout)
+    assert selected.returncode == 0, selected.stderr
+
+    prompts = {record["prompt"] for record in map(json.loads, sampled.stdout.splitlines())}
+    second = resources.files("divtool.prompts").joinpath("diverse-ns", "turn2.txt").read_text(encoding="utf-8")
+    pairs = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(pairs) > 5
+    for pair in pairs:
+        assert [message["role"] for message in pair["prompt"]] == ["user"]
+        assert pair["prompt"][0]["content"] in prompts
+        assert second.split(".")[0] not in json.dumps(pair)
+
+    datasets = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded.num_rows == len(pairs)
+    for row in loaded:
+        assert isinstance(row["weight"], float)
+        for side in ("chosen", "rejected"):
+            ((role, content),) = [(message["role"], message["content"]) for message in row[side]]
+            assert role == "assistant"
+            assert content.strip()
+
+
+PEAK = """
+import resource, sys
+from divtool.cli.main import app
+try:
+    app(["select", sys.argv[1], "-o", sys.argv[2]])
+except SystemExit as end:
+    assert not end.code, end.code
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def many(path: Path, groups: int) -> Path:
+    """Groups of two from a small stock of texts; what counts is how many there are."""
+    rng = random.Random(0)
+    stock = [rng.choices(FORMS, k=55) for _ in range(200)]
+    with path.open("w") as stream:
+        for i in range(groups):
+            for turn in (1, 2):
+                words = stock[rng.randrange(200)][:]
+                rng.shuffle(words)
+                words = words[: 53 + rng.randrange(3)]
+                stream.write(json.dumps(response(f"p{i:05d}", 0, turn, 0) | {"response": " ".join(words)}) + "\n")
+    return path
+
+
+def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
+    """20,000 groups need at most 50 MB more than 1,000; their texts alone would be more than that as Python objects."""
+    peaks = {}
+    for groups in (1_000, 20_000):
+        scored = many(tmp_path / f"{groups}.jsonl", groups)
+        command = [sys.executable, "-c", PEAK, str(scored), str(tmp_path / "pairs.jsonl")]
+        done = subprocess.run(command, capture_output=True, check=True, env=os.environ)
+        unit = 1 if sys.platform == "darwin" else 1024
+        peaks[groups] = int(done.stdout) * unit / 2**20
+        scored.unlink()
+    assert len((tmp_path / "pairs.jsonl").read_bytes().splitlines()) == 3000
+    assert peaks[20_000] - peaks[1_000] <= 50, peaks
+
+
+def test_a_thousand_groups_of_eight_take_six_seconds_at_most(run: Run, write: Any, tmp_path: Path) -> None:
+    """A tenth of what must take at most a minute on two cores; this takes about one second on one."""
+    rng = random.Random(0)
+    records = [
+        response(f"p{i:04d}", index, turn, rng.randint(60, 120))
+        for i in range(1000)
+        for index in range(4)
+        for turn in (1, 2)
+    ]
+    scored = write(records)
+    begun = time.process_time()
+    done = run(scored, "-o", tmp_path / "pairs.jsonl")
+    assert time.process_time() - begun <= 6
+    assert done.status == 0

@@ -1,0 +1,124 @@
+"""`divtool train` as a user types it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FAST = ["--batch-size", "2", "--grad-accum", "2", "--learning-rate", "1e-3"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "divtool", "train", *arguments]
+
+
+def environment() -> dict[str, str]:
+    import divtool
+
+    source = str(Path(divtool.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def divtool(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), env=environment(), input=stdin, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, make_pairs: Any, write_lines: Any) -> str:
+    return str(write_lines(tmp_path / "pairs.jsonl", make_pairs(8)))
+
+
+def test_from_a_pipe_with_nothing_on_standard_output(tmp_path: Path, tiny_model: str, pairs: str) -> None:
+    out = tmp_path / "adapter"
+    done = divtool("--method", "dpo", "--model", tiny_model, "-o", str(out), *FAST, stdin=Path(pairs).read_text())
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert f"adapter in {out}" in done.stderr
+    assert "loss_last" in done.stderr
+    # What libraries have to say is kept back.
+    assert "Warning" not in done.stderr
+    assert "Failed" not in done.stderr
+    assert (out / "adapter_model.safetensors").is_file()
+    again = divtool("--method", "dpo", "--model", tiny_model, "-o", str(out), "-", *FAST, stdin="")
+    assert again.returncode == 1
+    assert "holds a finished adapter" in again.stderr
+
+
+def test_dry_run(tiny_model: str, pairs: str) -> None:
+    done = divtool(pairs, "--method", "dpo", "--model", tiny_model, "--dry-run")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    for row in ("tokens, chosen", "trainable parameters", "memory, sum", "steps"):
+        assert row in done.stderr
+
+
+# Arguments behind the pair file, exit status, what the one line says. No model is loaded for any of them.
+WRONG = [
+    ([], 2, "train needs --method NAME: "),
+    (["--method", "dop"], 2, "did you mean 'dpo'?"),
+    (["--method", "random"], 2, "unknown method 'random'"),
+    (["--method", "dpo"], 2, "train needs -o DIR"),
+    (["--method", "dpo", "-o", "x", "--ld-alpha", "0.5", "--loss", "sigmoid_norm"], 2, "both correct for length"),
+    (["--method", "dpo", "-o", "x", "--ld-alpha", "2"], 2, "not in [0, 1]"),
+    (["--method", "dpo", "-o", "x", "--beta", "0"], 2, "--beta is 0.0"),
+    (["--method", "dpo", "-o", "x", "--adapter", "y", "--lora-r", "4"], 2, "own rank"),
+    (["--method", "dpo", "-o", "/dev/null/x"], 1, "cannot be written"),
+    (["--method", "dpo", "-o", "x", "--model", "/no/such/model"], 1, "no such"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "says"), WRONG)
+def test_wrong_usage(
+    arguments: list[str], status: int, says: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = divtool(pairs, *arguments)
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_a_bad_pair_is_named_before_torch_is_imported(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"prompt": "text"}\n')
+    code = (
+        "import sys\nfrom divtool.cli.main import app\nfrom divtool.core.errors import DivtoolError\n"
+        f"sys.argv = ['divtool', 'train', {str(bad)!r}, '--method', 'dpo', '-o', {str(tmp_path / 'x')!r}]\n"
+        "try:\n    app()\nexcept DivtoolError as error:\n    print(error, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False)
+    assert done.stdout.strip().endswith(
+        "bad.jsonl:1: 'prompt' is a string, not a list; pairs come from divtool select False"
+    )
+
+
+def test_interrupt_is_130_and_resumes(tmp_path: Path, tiny_model: str, pairs: str) -> None:
+    out = tmp_path / "adapter"
+    arguments = [pairs, "--method", "dpo", "--model", tiny_model, "-o", str(out), "--max-steps", "200", *FAST]
+    with subprocess.Popen(
+        command(*arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until = time.monotonic() + 120
+        log = out / "train_log.jsonl"
+        while not (log.is_file() and log.read_bytes().count(b"\n") >= 2):
+            assert process.poll() is None, "the run ended by itself"
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, ""), errors
+    assert "with --resume goes on" in errors
+    assert "Traceback" not in errors
+    assert "go on with --resume" in divtool(*arguments).stderr
+    done = divtool(*arguments, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stderr
+    assert log.read_bytes().count(b"\n") == 200

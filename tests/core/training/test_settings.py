@@ -1,0 +1,75 @@
+"""Defaults that depend on the model, refusals, the steps and the learning rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from divtool.core.errors import UsageError
+from divtool.core.training.settings import TrainSettings, settings_for
+
+SMALL, LARGE = 135_000_000, 7_000_000_000
+
+
+def test_defaults_of_a_small_model_on_a_cpu() -> None:
+    full = TrainSettings().filled(SMALL, "cpu")
+    assert (full.beta, full.lora_r, full.lora_alpha, full.learning_rate) == (0.1, 16, 32, 5e-5)
+    assert full.batch_size * full.grad_accum == 32
+    assert not full.four_bit
+    assert not full.gradient_checkpointing
+
+
+def test_defaults_of_a_large_model_on_cuda() -> None:
+    full = TrainSettings(loss="sigmoid_norm", batch_size=1).filled(LARGE, "cuda", devices=4)
+    assert (full.beta, full.learning_rate, full.grad_accum) == (5.0, 5e-6, 8)
+    assert full.four_bit
+    assert full.gradient_checkpointing
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"ld_alpha": 0.5, "loss": "sigmoid_norm"}, "both correct for length"),
+        ({"ld_alpha": 1.5}, "not in \\[0, 1\\]"),
+        ({"loss": "hinge"}, "known: sigmoid, sigmoid_norm"),
+        ({"beta": 0.0}, "--beta"),
+        ({"learning_rate": float("nan")}, "--learning-rate"),
+        ({"epochs": -1.0}, "--epochs"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"warmup": 1.0}, "--warmup"),
+    ],
+)
+def test_refuses(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        TrainSettings(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "pairs", "steps"),
+    [
+        ({"batch_size": 2, "grad_accum": 2}, 10, 3),
+        ({"batch_size": 2, "grad_accum": 2, "epochs": 2.0}, 10, 6),
+        ({"max_steps": 7}, 10, 7),
+        ({}, 1, 1),
+    ],
+)
+def test_steps(given: dict[str, Any], pairs: int, steps: int) -> None:
+    assert TrainSettings(**given).filled(SMALL, "cpu").total_steps(pairs) == steps
+
+
+def test_learning_rate_rises_over_a_tenth_and_falls_as_a_cosine() -> None:
+    full = TrainSettings().filled(SMALL, "cpu")
+    factors = [full.rate_factor(step, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 11)
+    assert factors[10] == max(factors) == 1
+    assert factors[55] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0)
+
+
+def test_a_short_run_learns_from_its_first_step() -> None:
+    assert TrainSettings().filled(SMALL, "cpu").rate_factor(0, 2) == 1
+
+
+def test_what_the_user_gave_wins_over_the_method() -> None:
+    settings = settings_for({"beta": 0.2, "epochs": 3.0}, {"beta": None, "epochs": 1.0})
+    assert (settings.beta, settings.epochs) == (0.2, 1.0)
