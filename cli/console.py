@@ -125,6 +125,8 @@ def _bar(total: int | None, unit: str) -> Iterator[Callable[[int, str | None], N
         task = bar.add_task("", total=total, info="")
 
         def update(n: int, text: str | None) -> None:
-            bar.update(task, advance=n, **({} if text is None else {"info": text}))
+            bar.update(task, advance=n)
+            if text is not None:
+                bar.update(task, info=text)
 
         yield update

@@ -130,33 +130,35 @@ class Source:
 
 
 def _show(records: list[dict[str, Any]]) -> None:
-    compared = any("delta" in record for record in records)
-    if not compared:
-        rows = [(r["metric"], r["value"], _interval(r, ""), r["direction"]) for r in records]
-        console.table(
-            f"{records[0]['task']}: {records[0]['run']}", ("metric", "value", "95 % interval", "direction"), rows
-        )
+    compared = [record for record in records if "delta" in record]
+    if compared:
+        _show_comparison(compared)
     else:
-        rows = [
-            (
-                r["metric"],
-                r["baseline_value"],
-                r["value"],
-                r["delta"],
-                _interval(r, "delta_"),
-                r["p_value"],
-                r["verdict"] or "",
-            )
-            for r in records
-            if "delta" in r
-        ]
-        first = next(r for r in records if "delta" in r)
-        columns = ("metric", "baseline", "run", "delta", "95 % interval", "p", "verdict")
-        console.table(f"{first['task']}: {first['run']} against {first['baseline']}", columns, rows)
-        if first["length_flag"]:
-            console.warn("mean length moved by more than 10 %: read the diversity numbers with care")
+        rows = [(r["metric"], r["value"], _interval(r, ""), r["direction"]) for r in records]
+        title = f"{records[0]['task']}: {records[0]['run']}"
+        console.table(title, ("metric", "value", "95 % interval", "direction"), rows)
     for note in dict.fromkeys(record["note"] for record in records if record["note"]):
         console.note(note)
+
+
+def _show_comparison(records: list[dict[str, Any]]) -> None:
+    first = records[0]
+    rows = [
+        (
+            r["metric"],
+            r["baseline_value"],
+            r["value"],
+            r["delta"],
+            _interval(r, "delta_"),
+            r["p_value"],
+            r["verdict"] or "",
+        )
+        for r in records
+    ]
+    columns = ("metric", "baseline", "run", "delta", "95 % interval", "p", "verdict")
+    console.table(f"{first['task']}: {first['run']} against {first['baseline']}", columns, rows)
+    if first["length_flag"]:
+        console.warn("mean length moved by more than 10 %: read the diversity numbers with care")
 
 
 def _interval(record: dict[str, Any], prefix: str) -> str:

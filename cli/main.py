@@ -25,9 +25,11 @@ _LISTS = "What there is"
 
 app = typer.Typer(
     name="divtool",
-    help="Measure and train the [bold]diversity[/bold] of language-model output, at equal length and equal quality.\n\n"
+    help="Measure and train the [bold]diversity[/bold] of language-model output, "
+    "at equal length and equal quality.\n\n"
     "One pipe of JSON Lines: [cyan]sample | score | select | train | eval[/cyan], "
-    "and one page at the end: [cyan]report[/cyan]. Each command reads a file or standard input and writes records to standard output or to [cyan]-o FILE[/cyan]; "
+    "and one page at the end: [cyan]report[/cyan]. "
+    "Each command reads a file or standard input and writes records to standard output or to [cyan]-o FILE[/cyan]; "
     "what people read goes to standard error.",
     epilog="Try: divtool sample --builtin scenes --count 2 --backend echo | divtool score | head -1",
     no_args_is_help=True,

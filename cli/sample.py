@@ -78,10 +78,11 @@ def sample(
     the prompt_id, the sample index and the turn, not on the batch.
     """
     from ..core.jsonl import RecordWriter
+    from ..core.models.options import LoadOptions
     from ..core.records import check_prompt
     from ..core.resume import finished_rows
     from ..core.sampling.backend import Decoding
-    from ..core.sampling.open import LoadOptions, open_backend, open_strategy
+    from ..core.sampling.open import open_backend, open_strategy
     from ..core.sampling.prompt_sets import builtin_rows
     from ..core.sampling.run import SampleOptions, Sampler
     from ..core.sampling.strategies import StrategyOptions

@@ -168,7 +168,7 @@ def _open_input(source: str) -> IO[bytes]:
     path = Path(source)
     try:
         if path.suffix == ".gz":
-            return gzip.open(path, "rb")
+            return io.BufferedReader(gzip.open(path, "rb"))
         if path.suffix == ".zst":
             # Each block that was written is a frame of its own.
             frames = _zstandard().ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)

@@ -23,15 +23,24 @@ def reference() -> str:
         parts.append(f"### `divtool {name}`\n\n{' '.join((command.help or '').split())}\n")
         rows = [_option(parameter) for parameter in command.params]
         parts.append(_table(("option", "default", "what"), rows))
-    for title, table in (("Methods", METHODS), ("Tasks", TASKS), ("Prompt sets", PROMPT_SETS), ("Strategies", STRATEGIES)):
+    for title, table in (
+        ("Methods", METHODS),
+        ("Tasks", TASKS),
+        ("Prompt sets", PROMPT_SETS),
+        ("Strategies", STRATEGIES),
+    ):
         parts.append(f"## {title}\n")
         parts.append(_table(("name", "commands", "what", "source"), [_entry(entry) for entry in table.values()]))
     parts.append("## Metrics\n")
-    parts.append("Presets: " + "; ".join(f"`{name}`: {', '.join(members)}" for name, members in PRESETS.items()) + ".\n")
+    parts.append(
+        "Presets: " + "; ".join(f"`{name}`: {', '.join(members)}" for name, members in PRESETS.items()) + ".\n"
+    )
     rows = [
         (f"`{m.name}`", m.level, m.direction, m.formula, m.range, m.takes, m.null, m.source) for m in METRICS.values()
     ]
-    parts.append(_table(("name", "level", "direction", "formula", "range", "computed from", "null when", "source"), rows))
+    parts.append(
+        _table(("name", "level", "direction", "formula", "range", "computed from", "null when", "source"), rows)
+    )
     return "\n".join(parts)
 
 

@@ -125,7 +125,8 @@ def _record(
         found = estimate(mine, seed=seed, task=task.name)
     else:
         found = compare(mine, [other.units[name] for name in names], seed=seed, task=task.name)
-    record = {
+    mean_words = _mean_words(columns)
+    record: Record = {
         "task": task.name,
         "metric": column.metric,
         "value": found.value,
@@ -139,12 +140,12 @@ def _record(
         "n_units": found.n_units,
         "role": column.role,
         "direction": column.direction,
-        "mean_words": _mean_words(columns),
+        "mean_words": mean_words,
         "note": found.note,
         "definition": f"{column.definition}; {_amount(run)}",
     }
     if isinstance(found, Comparison) and baseline is not None and base_columns is not None:
-        record |= _against(found, baseline, column, record["mean_words"], _mean_words(base_columns))
+        record |= _against(found, baseline, column, mean_words, _mean_words(base_columns))
     return record
 
 

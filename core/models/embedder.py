@@ -64,7 +64,8 @@ class Embedder:
         weights = np.array([n_tokens for parts in pieces for _, n_tokens in parts], dtype=np.float64)
         rows = [np.average(vectors[a:b], axis=0, weights=weights[a:b]) for a, b in pairwise(ends)]
         whole = np.stack(rows)
-        return whole / np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-12)
+        unit: Vectors = whole / np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-12)
+        return unit
 
     def _pieces(self, text: str) -> list[tuple[str, int]]:
         """The text in pieces that the encoder takes whole, each with its number of tokens."""
@@ -79,7 +80,7 @@ class Embedder:
         return [(text[run[0][0] : run[-1][1]], len(run)) for run in runs]
 
     def piece_vectors(self, text: str) -> Vectors:
-        """Rows of the input embedding table for the text's word pieces, without specials and punctuation, [pieces, d]."""
+        """Rows of the input embedding table for the text's word pieces, no specials or punctuation, [pieces, d]."""
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         kept = [i for i in ids if self._is_word_piece(i)]
         return self._table[kept]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +50,9 @@ def _batch(lm: LanguageModel, sequences: Sequence[tuple[list[int], list[int]]]) 
     width = max(len(prompt) + len(response) for prompt, response in sequences)
     ids = torch.full((len(sequences), width), lm.pad_id)
     mask = torch.zeros_like(ids)
-    rows, columns, targets = [], [], []
+    rows: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
     for row, (prompt, response) in enumerate(sequences):
         whole = prompt + response
         ids[row, : len(whole)] = torch.tensor(whole)
@@ -60,7 +62,8 @@ def _batch(lm: LanguageModel, sequences: Sequence[tuple[list[int], list[int]]]) 
         targets += response
     hidden = _hidden(lm.model, ids.to(lm.device), mask.to(lm.device))[rows, columns]
     values = _picked(lm.model, hidden, torch.tensor(targets, device=lm.device))
-    return np.split(values, np.cumsum([len(response) for _, response in sequences])[:-1])
+    ends = np.cumsum([0, *(len(response) for _, response in sequences)])
+    return [values[a:b] for a, b in pairwise(ends)]
 
 
 def _hidden(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -72,7 +75,7 @@ def _picked(model: Any, hidden: torch.Tensor, targets: torch.Tensor) -> NDArray[
     """Log-softmax in float32, a chunk of positions at a time."""
     head = model.get_output_embeddings()
     parts = []
-    for states, wanted in zip(hidden.split(_CHUNK), targets.split(_CHUNK), strict=True):
+    for states, wanted in zip(torch.split(hidden, _CHUNK), torch.split(targets, _CHUNK), strict=True):
         logits = head(states).float()
         parts.append(logits.gather(-1, wanted[:, None])[:, 0] - logits.logsumexp(-1))
     return torch.cat(parts).double().cpu().numpy() if parts else np.empty(0)

@@ -13,6 +13,9 @@ _ROOM = 64
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """A dynamic layer with room for tokens to come; `keys` and `values` are views of what is filled."""
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     @classmethod
     def of(cls, layer: Any) -> RoomyLayer:
         """The same contents as a plain dynamic layer's."""

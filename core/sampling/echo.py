@@ -18,7 +18,7 @@ class EchoBackend:
     """Sentences of seeded everyday words that echo the words of the prompt; one token a word."""
 
     name = "echo"
-    parameters = None
+    parameters: int | None = None
 
     def draw(
         self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ignore_tokens

@@ -9,7 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-GOOD = b'{"prompt_id":"p%d","prompt":"Say something","response":"A word or two","sample_index":0,"turn":1,"scores":{}}\n'
+GOOD = (
+    b'{"prompt_id":"p%d","prompt":"Say something","response":"A word or two","sample_index":0,"turn":1,"scores":{}}\n'
+)
 ONE, TWO = GOOD % 1, GOOD % 2
 
 
@@ -28,7 +30,10 @@ def _only_line(said: bytes) -> str:
         (b'{"broken": \n', "not valid JSON"),
         (b"[]\n", "not a JSON object"),
         (b'{"prompt":"x","prompt_id":"q","response":"y"}\n', "the key 'sample_index' is missing"),
-        (b'{"prompt":"x","prompt_id":"q","response":7,"sample_index":0}\n', "'response' is a whole number, not a string"),
+        (
+            b'{"prompt":"x","prompt_id":"q","response":7,"sample_index":0}\n',
+            "'response' is a whole number, not a string",
+        ),
         (b"\x80\x81\x82\n", "not UTF-8 text"),
     ],
 )

@@ -53,7 +53,9 @@ def test_closed_pipe_ends_quietly(shell: Any, line: str) -> None:
 
 
 def test_unknown_keys_pass_through_every_stage(divtool: Any) -> None:
-    prompt = orjson.dumps({"prompt": "Say something about rivers", "mine": {"deep": [1, None]}, "tag": "é\u2028"}) + b"\n"
+    prompt = (
+        orjson.dumps({"prompt": "Say something about rivers", "mine": {"deep": [1, None]}, "tag": "é\u2028"}) + b"\n"
+    )
     responses = divtool("sample", "--backend", "echo", "-n", "2", stdin=prompt)
     scored = divtool("score", "--metrics", "ttr", stdin=responses.stdout)
     for record in _records(scored.stdout):
@@ -80,7 +82,19 @@ def test_output_file_equals_standard_output(divtool: Any, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("cut", [0, 1, 700, 5000, 12345])
 def test_sample_resumes_from_any_byte(divtool: Any, tmp_path: Path, cut: int) -> None:
-    line = ("sample", "--builtin", "scenes", "--count", "4", "--strategy", "sequential", "--backend", "echo", "-o", "r.jsonl")
+    line = (
+        "sample",
+        "--builtin",
+        "scenes",
+        "--count",
+        "4",
+        "--strategy",
+        "sequential",
+        "--backend",
+        "echo",
+        "-o",
+        "r.jsonl",
+    )
     divtool(*line)
     path = tmp_path / "r.jsonl"
     whole = path.read_bytes()
@@ -128,7 +142,9 @@ def test_interrupt_ends_with_130_and_leaves_whole_records(tmp_path: Path) -> Non
 
 
 def test_regroup_brings_prompts_together(divtool: Any) -> None:
-    lines = divtool("sample", "--builtin", "scenes", "--count", "3", "-n", "2", "--backend", "echo").stdout.splitlines(True)
+    lines = divtool("sample", "--builtin", "scenes", "--count", "3", "-n", "2", "--backend", "echo").stdout.splitlines(
+        True
+    )
     mixed = b"".join(lines[0::2] + lines[1::2])
     refused = divtool("score", "--metrics", "ttr", stdin=mixed)
     assert refused.returncode == 1

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from divtool.cli import main as command_line
 
 Record = dict[str, Any]

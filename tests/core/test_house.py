@@ -15,7 +15,19 @@ from divtool.core.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "sentence_transformers", "bitsandbytes")
-COMMANDS = ("sample", "score", "select", "train", "eval", "report", "methods", "metrics", "tasks", "prompt-sets", "prompts")
+COMMANDS = (
+    "sample",
+    "score",
+    "select",
+    "train",
+    "eval",
+    "report",
+    "methods",
+    "metrics",
+    "tasks",
+    "prompt-sets",
+    "prompts",
+)
 
 
 def test_every_package_is_listed() -> None:
@@ -44,13 +56,15 @@ def _imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "core").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_core_never_imports_the_command_line(path: Path) -> None:
-    assert not {name for name in _imports(path) if name.split(".")[0] in ("typer", "rich") or name.startswith("divtool.cli")}
+    assert not {
+        name for name in _imports(path) if name.split(".")[0] in ("typer", "rich") or name.startswith("divtool.cli")
+    }
 
 
 # A room may import from the rooms behind it only: cli -> methods -> ... -> errors.
 _ROOMS = {
-    "errors": 0, "draws": 0, "jsonl": 1, "records": 2, "resume": 3, "catalog": 3, "models": 4, "metrics": 5, "sampling": 5,
-    "selection": 6, "evaluation": 6, "training": 6, "audit": 6, "methods": 7, "reporting": 7,
+    "errors": 0, "draws": 0, "jsonl": 1, "records": 2, "resume": 3, "catalog": 3, "models": 4, "metrics": 5,
+    "sampling": 5, "selection": 6, "evaluation": 6, "training": 6, "audit": 6, "methods": 7, "reporting": 7,
 }  # fmt: skip
 
 
@@ -68,7 +82,8 @@ def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\nfrom divtool.cli.main import app\n"
         f"for command in ([], *([name] for name in {COMMANDS})):\n"
-        "    try:\n        app([*command, '--help'])\n    except SystemExit as end:\n        assert end.code == 0, command\n"
+        "    try:\n        app([*command, '--help'])\n"
+        "    except SystemExit as end:\n        assert end.code == 0, command\n"
         f"sys.stderr.write(repr([name for name in {(*HEAVY, 'numpy', 'scipy', 'altair')} if name in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -177,7 +177,11 @@ def _rows(*ids: str) -> list[Row]:
 
 
 def test_groups_are_runs_of_one_prompt() -> None:
-    assert [[row.data["n"] for row in group] for group in groups(_rows("a", "a", "b", "c", "c"))] == [[0, 1], [2], [3, 4]]
+    assert [[row.data["n"] for row in group] for group in groups(_rows("a", "a", "b", "c", "c"))] == [
+        [0, 1],
+        [2],
+        [3, 4],
+    ]
 
 
 def test_prompt_that_comes_back_names_line_and_remedy() -> None:
@@ -187,13 +191,23 @@ def test_prompt_that_comes_back_names_line_and_remedy() -> None:
 
 def test_regrouped_keeps_first_appearance_and_order() -> None:
     ordered = list(regrouped(_rows("b", "a", "b", "a", "c")))
-    assert [(row.data["prompt_id"], row.data["n"]) for row in ordered] == [("b", 0), ("b", 2), ("a", 1), ("a", 3), ("c", 4)]
+    assert [(row.data["prompt_id"], row.data["n"]) for row in ordered] == [
+        ("b", 0),
+        ("b", 2),
+        ("a", 1),
+        ("a", 3),
+        ("c", 4),
+    ]
     assert ordered[1].where == "f:3"
 
 
 def test_short_hash_does_not_depend_on_the_process() -> None:
     code = "from divtool.core.jsonl import short_hash; print(short_hash(['é', {'b': 1, 'a': 2}]))"
     printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "5"}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "5"},
     )
     assert int(printed.stdout) == short_hash(["é", {"a": 2, "b": 1}])

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics import lexical, overlap, semantic
 from divtool.core.metrics.text import words
 

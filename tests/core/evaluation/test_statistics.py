@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from divtool.core.evaluation import statistics as st
 from scipy.stats import false_discovery_control
+
+from divtool.core.evaluation import statistics as st
 
 
 def _tables(law: str, n: int, columns: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:

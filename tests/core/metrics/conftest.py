@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics.text import words
 
 D = [

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics.catalog import ALIASES, METRICS, PRESETS
 from divtool.core.metrics.features import GroupFeatures, ResponseFeatures
 from divtool.core.metrics.text import words

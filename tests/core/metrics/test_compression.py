@@ -4,6 +4,7 @@ import random
 import zlib
 
 import pytest
+
 from divtool.core.metrics import compression
 
 # Byte counts differ a little between zlib builds (zlib-ng).

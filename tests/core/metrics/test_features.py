@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics.features import GroupFeatures, ResponseFeatures
 from divtool.core.metrics.text import tokenizer, words
 

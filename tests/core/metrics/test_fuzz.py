@@ -6,6 +6,7 @@ from math import isfinite
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics.catalog import METRICS
 from divtool.core.metrics.features import GroupFeatures, ResponseFeatures
 from divtool.core.metrics.text import tokenizer, truncate_words

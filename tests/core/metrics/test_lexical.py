@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import comb
 
 import pytest
+
 from divtool.core.metrics import lexical
 from divtool.core.metrics.text import sentences, words
 

@@ -4,6 +4,7 @@ from math import e
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics.likelihood import bits_per_char, mean_logprob, perplexity
 
 LOGPROBS = np.array([-2, -1, -0.5, -0.5], dtype=np.float32)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from math import log
 
 import pytest
+
 from divtool.core.metrics import ngrams
 from divtool.core.metrics.text import truncate_words, words
 

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics import novelty
 
 CLASSES, RATINGS = [0, 0, 1, 0, 2], [7, 9, 5, 8, 10]

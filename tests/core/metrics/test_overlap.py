@@ -6,6 +6,7 @@ from math import exp, log
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics import overlap
 from divtool.core.metrics.text import words
 

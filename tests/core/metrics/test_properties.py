@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from divtool.core.metrics.catalog import METRICS
 from divtool.core.metrics.features import GroupFeatures, ResponseFeatures
 from divtool.core.metrics.text import words
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 WORDS = ["the", "red", "fox", "ran", "to", "a", "big", "old", "house", "and", "slept"]
 TEXT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join)

@@ -6,6 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics import semantic
 
 ORDERS = (0.5, 1, 2, inf)

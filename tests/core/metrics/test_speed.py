@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics import overlap, semantic
 from divtool.core.metrics.catalog import METRICS, PRESETS
 from divtool.core.metrics.features import ResponseFeatures

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from divtool.core.metrics import style
 from divtool.core.metrics.text import function_words
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from divtool.core.errors import UsageError
 from divtool.core.metrics.text import function_words, normalise, sentences, tokenizer, truncate_words, words
 

@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+
 from divtool.core.errors import DivtoolError
 from divtool.core.reporting import charts, svg
 from divtool.core.reporting.charts import ForestRow, SeriesPoint

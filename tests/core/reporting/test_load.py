@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from divtool.core.errors import InputError
 from divtool.core.reporting import gather
 from divtool.core.reporting.load import kind_of, load

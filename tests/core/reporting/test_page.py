@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from divtool.core.errors import DivtoolError
 from divtool.core.reporting import page
 from divtool.core.reporting.load import load

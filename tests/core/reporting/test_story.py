@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from divtool.core.reporting.load import Inputs
 from divtool.core.reporting.measures import uniform
 from divtool.core.reporting.story import Claim, claims

@@ -16,7 +16,9 @@ LIMIT = Decoding(max_new_tokens=40, top_p=0.95)
 
 def _requests(*texts: str, samples: int = 3) -> list[Request]:
     return [
-        Request.of([{"role": "user", "content": text}], (0, text, index, 1)) for text in texts for index in range(samples)
+        Request.of([{"role": "user", "content": text}], (0, text, index, 1))
+        for text in texts
+        for index in range(samples)
     ]
 
 
@@ -85,7 +87,11 @@ def test_greedy_equals_generate_of_transformers(tiny: LanguageModel) -> None:
 
 
 def test_likelihood_does_not_depend_on_the_batch(tiny: LanguageModel) -> None:
-    items = [((("user", text),), answer) for text in ("a", "the river") for answer in ("walked slowly", "", "night fell over")]
+    items = [
+        ((("user", text),), answer)
+        for text in ("a", "the river")
+        for answer in ("walked slowly", "", "night fell over")
+    ]
     whole = response_logprobs(tiny, items, batch_size=6)
     for item, values in zip(items, whole, strict=True):
         assert response_logprobs(tiny, [item])[0] == pytest.approx(values, abs=1e-5)

@@ -17,7 +17,9 @@ OPTIONS = SampleOptions(samples=3, seed=0, batch_size=4)
 
 
 def _prompts(*texts: str) -> list[Row]:
-    return [Row({"prompt_id": text, "prompt": f"About {text}", "mine": n}, f"f:{n + 1}") for n, text in enumerate(texts)]
+    return [
+        Row({"prompt_id": text, "prompt": f"About {text}", "mine": n}, f"f:{n + 1}") for n, text in enumerate(texts)
+    ]
 
 
 def _run(
@@ -96,7 +98,9 @@ class _Recorder:
 def test_second_turn_keeps_the_first_answer_and_asks_for_its_length() -> None:
     backend = _Recorder()
     options = replace(OPTIONS, samples=1)
-    records = [r for batch in Sampler(backend, Sequential(StrategyOptions()), options).run(_prompts("a")) for r in batch]
+    records = [
+        r for batch in Sampler(backend, Sequential(StrategyOptions()), options).run(_prompts("a")) for r in batch
+    ]
     roles = [role for role, _ in backend.requests[1].messages]
     assert roles == ["user", "assistant", "user"]
     assert backend.requests[1].messages[1][1] == "one two three"

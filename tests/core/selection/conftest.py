@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from divtool.core.jsonl import Record, RecordWriter, Row, groups
 from divtool.core.metrics.lexical import maas, ttr, within_distinct
 from divtool.core.records import check_group

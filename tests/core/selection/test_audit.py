@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from scipy import stats
+
 from divtool.core.errors import DivtoolError
 from divtool.core.selection.audit import Audit, AuditRules, Check, audit_pair_records
-from scipy import stats
 
 
 def said(words: int, *seed: Any) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from divtool.core.selection.balance import Candidates, balanced, choose, trimmed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from divtool.core.selection.balance import Candidates, balanced, choose, trimmed
 
 
 def made(prompt: Any, dlen: Any, gap: Any, **columns: Any) -> Candidates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from divtool.core.metrics.text import tokenizer
 from divtool.core.selection.clean import TRUNCATED, Cleaner, Response
 

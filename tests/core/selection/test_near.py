@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from divtool.core.selection.near import SAME_TEXT, SeenTexts, fivegrams, jaccard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from divtool.core.selection.near import SAME_TEXT, SeenTexts, fivegrams, jaccard
 
 
 def test_five_grams_are_windows() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from divtool.core.errors import InputError
 from divtool.core.jsonl import Row
 from divtool.core.selection.needs import Needs, scored_check

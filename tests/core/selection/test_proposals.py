@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from divtool.core.errors import DivtoolError
 
 Place = tuple[int, int]

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+
 from divtool.core.errors import UsageError
 from divtool.core.selection.recipe import SelectOptions, diversity_sign, is_judgement, null_rule, quality_sign
 from divtool.core.selection.run import pair_recipe

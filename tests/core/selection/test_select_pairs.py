@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from divtool.core.selection import engine
 from divtool.core.selection.clean import Cleaner
 from divtool.core.selection.funnel import Funnel, Stage

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from divtool.core.training.job import Report, Tell, TrainJob
 from divtool.core.training.preference import train
 from divtool.core.training.settings import TrainSettings

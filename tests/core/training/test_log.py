@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from divtool.core.training.job import Tell
 from divtool.core.training.log import TrainingLog, records
 

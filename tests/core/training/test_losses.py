@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from divtool.core.training import losses
 
 # One pair by its token log-probabilities, padded to four tokens.

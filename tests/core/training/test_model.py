@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from divtool.core.training.job import TrainJob
 from divtool.core.training.preference import train
 from divtool.core.training.settings import TrainSettings
@@ -28,9 +29,10 @@ def short(tmp_path: Path, make_pairs: Any, write_lines: Any) -> TrainJob:
 
 
 def test_two_steps_and_back_with_plain_peft(lab: Any, short: TrainJob) -> None:
-    from divtool.core.models.language import resolve
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
+
+    from divtool.core.models.language import resolve
 
     train(short)
     assert lab.log()[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from divtool.core.models.options import LoadOptions
 from divtool.core.training.plan import memory_bytes, shape_of
 from divtool.core.training.settings import TrainSettings

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from divtool.core.errors import DivtoolError, InputError, UsageError
 from divtool.core.models.options import LoadOptions
 

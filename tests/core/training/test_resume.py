@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from divtool.core.errors import DivtoolError
 from divtool.core.models.options import LoadOptions
 from divtool.core.training import log

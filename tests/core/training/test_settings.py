@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from divtool.core.errors import UsageError
 from divtool.core.training.settings import TrainSettings, settings_for
 

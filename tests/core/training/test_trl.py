@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import DPOConfig, DPOTrainer
+
 from divtool.core.jsonl import RowReader
 from divtool.core.records import check_pair
 from divtool.core.training import losses
 from divtool.core.training.pairs import dataset, spooled
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl import DPOConfig, DPOTrainer
 
 
 class Peer:
