@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import InputError
 from ..jsonl import Record
 from ..metrics.catalog import METRICS
 from ..metrics.features import GroupFeatures, ResponseFeatures
@@ -66,6 +67,9 @@ def _cut_to_common(run: Run, baseline: Run | None) -> tuple[Run, Run | None]:
     if baseline is None:
         return run, None
     common = [prompt_id for prompt_id in sorted(run.responses) if prompt_id in baseline.responses]
+    if not common:
+        examples = (", ".join(sorted(side.responses)[:3]) for side in (run, baseline))
+        raise InputError(run.name, f"no common prompts with {baseline.name}: " + " against ".join(examples))
     sizes = {p: min(len(run.responses[p]), len(baseline.responses[p])) for p in common}
     return tuple(  # type: ignore[return-value]
         replace(side, responses={p: side.responses[p][: sizes[p]] for p in common}) for side in (run, baseline)

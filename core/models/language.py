@@ -144,9 +144,6 @@ def _loaded(name: str, source: str, options: LoadOptions, device: torch.device) 
 
     dtype = pick_dtype(options.dtype, device)
     extra: dict[str, Any] = {"quantization_config": nf4(dtype)} if options.four_bit else {}
-    if device.type == "cpu" and dtype == torch.bfloat16:
-        # torch's fused attention is slow for one bfloat16 query on a CPU: benchmarks/sampling.py has the ratio.
-        extra["attn_implementation"] = "eager"
     try:
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, device_map={"": device}, trust_remote_code=options.trust_remote_code, **extra
