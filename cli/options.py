@@ -69,7 +69,8 @@ Temperature = Annotated[
     float, typer.Option("--temperature", min=0.0, help="0 takes the most likely token.", rich_help_panel=_DECODING)
 ]
 TopP = Annotated[
-    float, typer.Option("--top-p", help="Keep the most likely tokens of this mass.", rich_help_panel=_DECODING)
+    float | None,
+    typer.Option("--top-p", help="Keep the likeliest tokens of this mass (1; sequential 0.95).", rich_help_panel=_DECODING),
 ]
 TopK = Annotated[
     int, typer.Option("--top-k", min=0, help="Keep so many tokens; 0 keeps all.", rich_help_panel=_DECODING)

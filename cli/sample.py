@@ -63,7 +63,7 @@ def sample(
     four_bit: o.FourBit = None,
     trust_remote_code: o.TrustRemoteCode = False,
     temperature: o.Temperature = 1.0,
-    top_p: o.TopP = 1.0,
+    top_p: o.TopP = None,
     top_k: o.TopK = 0,
     min_p: o.MinP = 0.0,
     max_new_tokens: o.MaxNewTokens = 512,
@@ -92,8 +92,8 @@ def sample(
         raise UsageError("--builtin and a prompt file exclude each other")
     if builtin is None and count is not None:
         raise UsageError("--count needs --builtin")
-    decoding = Decoding(temperature, top_p, top_k, min_p, max_new_tokens)
     chats = open_strategy(strategy, StrategyOptions(turns=turns, turn2_prompt=turn2_prompt, length_hint=length_hint))
+    decoding = Decoding(temperature, chats.top_p if top_p is None else top_p, top_k, min_p, max_new_tokens)
     draw = SampleOptions(samples=samples, seed=seed, batch_size=batch_size, decoding=decoding)
     loading = LoadOptions(
         adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _COMPACT_AT = 0.2
 # The tail of the vocabulary is sorted only where the mass of this many tokens falls short of top-p: a full sort of
 # 49,152 logits costs more than a step of a small model.
-_HEAD = 512
+_HEAD, _WIDER = 512, 16
+# On a CPU the vocabulary-wide steps go over so many rows at a time: their temporaries then stay in the cache.
+_ROWS_AT_ONCE = 16
 
 
 class LocalBackend:
@@ -170,23 +172,58 @@ def draw_tokens(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding
     Returns:
         Token ids [rows], and their natural-log probabilities at temperature 1 without truncation [rows].
     """
+    rows = _ROWS_AT_ONCE if logits.device.type == "cpu" else len(logits)
+    parts = [
+        _draw_rows(*part, decoding) for part in zip(torch.split(logits, rows), torch.split(uniforms, rows), strict=True)
+    ]
+    return torch.cat([tokens for tokens, _ in parts]), torch.cat([logprobs for _, logprobs in parts])
+
+
+def _draw_rows(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor]:
+    whole = logits.logsumexp(-1)
     if decoding.temperature == 0:
         tokens = logits.argmax(-1)
+    elif decoding.temperature == 1:
+        tokens = _drawn(logits, whole, uniforms, decoding)
     else:
-        tokens = _drawn(logits / decoding.temperature, uniforms, decoding)
-    chosen = logits.gather(-1, tokens[:, None])[:, 0]
-    return tokens, chosen - logits.logsumexp(-1)
+        scaled = logits / decoding.temperature
+        tokens = _drawn(scaled, scaled.logsumexp(-1), uniforms, decoding)
+    return tokens, logits.gather(-1, tokens[:, None])[:, 0] - whole
 
 
-def _drawn(scaled: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
-    kept = _kept(scaled, decoding)
-    if kept is None:
-        cumulative = torch.softmax(scaled, -1).double().cumsum(-1)
-        return _inverted(cumulative, uniforms)
-    values, ids = kept
-    ids, order = ids.sort(-1)
-    cumulative = values.gather(-1, order).double().cumsum(-1)
-    return ids.gather(-1, _inverted(cumulative, uniforms)[:, None])[:, 0]
+def _drawn(scaled: torch.Tensor, whole: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
+    """Draw from the scaled logits, whose log-sum-exp is `whole`."""
+    if not decoding.top_k and decoding.top_p == 1 and not decoding.min_p:
+        return _inverted((scaled - whole[:, None]).double().exp_().cumsum(-1), uniforms)
+    tokens = torch.empty(len(scaled), dtype=torch.long, device=scaled.device)
+    rest = torch.arange(len(scaled), device=scaled.device)
+    width = decoding.top_k or _HEAD
+    while len(rest):
+        probabilities, ids, enough = _head(scaled[rest], whole[rest], width, decoding)
+        ids, order = ids[enough].sort(-1)
+        cumulative = probabilities[enough].gather(-1, order).double().cumsum(-1)
+        done = rest[enough]
+        tokens[done] = ids.gather(-1, _inverted(cumulative, uniforms[done])[:, None])[:, 0]
+        # Rows whose nucleus is wider than the head are few: only they look at more of the vocabulary.
+        rest, width = rest[~enough], width * _WIDER
+    return tokens
+
+
+def _head(
+    scaled: torch.Tensor, whole: torch.Tensor, width: int, decoding: Decoding
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Probabilities (0 where cut) and ids of the `width` likeliest tokens, and whether they hold all that is kept."""
+    width = min(width, scaled.shape[-1])
+    values, ids = scaled.topk(width, dim=-1)
+    # The mass outside the head counts, unless top-k has cut it away.
+    mass = values.logsumexp(-1) if decoding.top_k else whole
+    probabilities = (values - mass[:, None]).exp()
+    before = probabilities.double().cumsum(-1) - probabilities
+    keep = before < decoding.top_p if decoding.top_p < 1 else torch.ones_like(before, dtype=torch.bool)
+    keep &= probabilities >= decoding.min_p * probabilities[:, :1]
+    everything = bool(decoding.top_k) or width == scaled.shape[-1]
+    enough = ~keep[:, -1] | everything
+    return torch.where(keep, probabilities, 0.0), ids, enough
 
 
 def _inverted(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
@@ -196,23 +233,3 @@ def _inverted(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     # A uniform number next to 1 can round up to the whole mass: then the last token with any mass of its own.
     last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())[:, 0]
     return torch.minimum(place, last)
-
-
-def _kept(scaled: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Probabilities (0 where cut) and ids of the head of each row, most likely first; None if nothing is cut."""
-    if not decoding.top_k and decoding.top_p == 1 and not decoding.min_p:
-        return None
-    size = scaled.shape[-1]
-    width = min(decoding.top_k or _HEAD, size)
-    while True:
-        values, ids = scaled.topk(width, dim=-1)
-        # The mass outside the head counts, unless top-k has cut it away.
-        whole = values.logsumexp(-1, keepdim=True) if decoding.top_k else scaled.logsumexp(-1, keepdim=True)
-        probabilities = (values - whole).exp()
-        before = probabilities.double().cumsum(-1) - probabilities
-        keep = before < decoding.top_p if decoding.top_p < 1 else torch.ones_like(before, dtype=torch.bool)
-        keep &= probabilities >= decoding.min_p * probabilities[:, :1]
-        # The head is enough where every row's last token is cut, or where there is no tail.
-        if width == size or decoding.top_k or not keep[:, -1].any():
-            return torch.where(keep, probabilities, 0.0), ids
-        width = min(width * 16, size)

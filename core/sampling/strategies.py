@@ -33,10 +33,12 @@ class Strategy(Protocol):
     Attributes:
         name: As in `params.strategy`.
         turns: Responses a chat.
+        top_p: Nucleus where the user sets none.
     """
 
     name: str
     turns: int
+    top_p: float
 
     def messages(self, prompt: list[Message], earlier: Sequence[str]) -> list[Message]:
         """The chat whose answer is the next response."""
@@ -47,6 +49,7 @@ class Direct:
 
     name = "direct"
     turns = 1
+    top_p = 1.0
 
     def __init__(self, options: StrategyOptions) -> None:
         if options.turns not in (None, 1):
@@ -61,6 +64,7 @@ class Sequential:
     """Each further turn of the chat asks for a clearly different answer (after arXiv 2505.16245)."""
 
     name = "sequential"
+    top_p = 0.95
 
     def __init__(self, options: StrategyOptions) -> None:
         self.turns = 2 if options.turns is None else options.turns
