@@ -11,15 +11,16 @@ run() {
     "$divtool" "$@"
 }
 
-run prompts scenes --count 64 -o "$out/prompts.jsonl"
-run sample "$out/prompts.jsonl" -n 4 --strategy sequential --temperature 0.8 --top-p 0.95 \
-    --max-new-tokens 128 --batch-size 256 -o "$out/responses.jsonl"
-run score "$out/responses.jsonl" --metrics lexical,dsi_lite,semantic_deviation,mean_logprob --quality perplexity \
-    -o "$out/scored.jsonl"
-run select "$out/scored.jsonl" --method diverse-ns --orientation either --min-words 15 \
+run prompts scenes --count 52 -o "$out/prompts.jsonl"
+run sample "$out/prompts.jsonl" -n 4 --strategy sequential --temperature 0.8 --max-new-tokens 96 \
+    --batch-size 208 --dtype bfloat16 -o "$out/responses.jsonl"
+run score "$out/responses.jsonl" --metrics lexical,dsi_lite,semantic_deviation,mean_logprob \
+    --quality perplexity --dtype bfloat16 -o "$out/scored.jsonl"
+run select "$out/scored.jsonl" --method diverse-ns --orientation any --min-words 15 \
     --report "$out/select.json" -o "$out/pairs.jsonl"
 run train "$out/pairs.jsonl" --method diverse-ns --epochs 2 --batch-size 4 --grad-accum 2 -o "$out/adapter"
-run eval --task story --model smollm2-135m --adapter "$out/adapter" --baseline smollm2-135m -o "$out/measures.jsonl"
+run eval --task story --model smollm2-135m --adapter "$out/adapter" --baseline smollm2-135m \
+    --dtype bfloat16 -o "$out/measures.jsonl"
 run report "$out/scored.jsonl" "$out/select.json" "$out/pairs.jsonl" "$out/adapter/train_log.jsonl" \
     "$out/measures.jsonl" "$out/measures.jsonl.work/story.run.jsonl" "$out/measures.jsonl.work/story.baseline.jsonl" \
     -o "$out/report.html"

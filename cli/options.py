@@ -70,7 +70,9 @@ Temperature = Annotated[
 ]
 TopP = Annotated[
     float | None,
-    typer.Option("--top-p", help="Keep the likeliest tokens of this mass (1; sequential 0.95).", rich_help_panel=_DECODING),
+    typer.Option(
+        "--top-p", help="Keep the likeliest tokens of this mass (1; sequential 0.95).", rich_help_panel=_DECODING
+    ),
 ]
 TopK = Annotated[
     int, typer.Option("--top-k", min=0, help="Keep so many tokens; 0 keeps all.", rich_help_panel=_DECODING)

@@ -31,9 +31,9 @@ class Embedder:
     """
 
     def __init__(self, name: str, device: str | None = None) -> None:
+        quiet_libraries()
         from sentence_transformers import SentenceTransformer
 
-        quiet_libraries()
         self.name = name
         try:
             self._model = SentenceTransformer(_source(name), device=device)

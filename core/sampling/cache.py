@@ -59,7 +59,18 @@ def _roomy(old: torch.Tensor, new: torch.Tensor, filled: int) -> torch.Tensor:
     return buffer
 
 
-def with_room(cache: Any) -> Any:
-    """The cache with its plain dynamic layers replaced; layers of other kinds (sliding windows) stay."""
-    cache.layers = [RoomyLayer.of(layer) if type(layer) is DynamicLayer else layer for layer in cache.layers]
-    return cache
+def with_room(caches: list[Any]) -> Any:
+    """One cache out of those of consecutive rows, with room to grow.
+
+    Sliding-window layers are joined and stay as they are.
+    """
+    whole = caches[0]
+    for place, layer in enumerate(whole.layers):
+        if len(caches) > 1:
+            layer.keys = torch.cat([cache.layers[place].keys for cache in caches])
+            layer.values = torch.cat([cache.layers[place].values for cache in caches])
+        if type(layer) is DynamicLayer:
+            whole.layers[place] = RoomyLayer.of(layer)
+        for cache in caches[1:]:
+            cache.layers[place].keys = cache.layers[place].values = None  # Free what has been copied.
+    return whole

@@ -28,6 +28,9 @@ _COMPACT_AT = 0.2
 _HEAD, _WIDER = 512, 16
 # On a CPU the vocabulary-wide steps go over so many rows at a time: their temporaries then stay in the cache.
 _ROWS_AT_ONCE = 16
+# Tokens of one prefill pass on a CPU and on an accelerator. A CPU gains nothing from more, and loses time to the
+# system, which has to find fresh pages for every large temporary.
+_PREFILL_TOKENS = (2048, 65536)
 
 
 class LocalBackend:
@@ -85,13 +88,17 @@ class _Batch:
         place = {chat: number for number, chat in enumerate(chats)}
         ids, mask = _left_padded([chat_ids(self._lm.tokenizer, chat) for chat in chats], self._lm.pad_id)
         ids, mask = ids.to(self._lm.device), mask.to(self._lm.device)
-        output = self._lm.model(
-            input_ids=ids, attention_mask=mask, position_ids=_positions(mask), use_cache=True, logits_to_keep=1
-        )
+        rows = max(1, _PREFILL_TOKENS[ids.device.type != "cpu"] // ids.shape[1])
+        outputs = [
+            self._lm.model(
+                input_ids=part, attention_mask=seen, position_ids=_positions(seen), use_cache=True, logits_to_keep=1
+            )
+            for part, seen in zip(torch.split(ids, rows), torch.split(mask, rows), strict=True)
+        ]
         owner = torch.tensor([place[request.messages] for request in requests], device=ids.device)
-        self._cache = with_room(output.past_key_values)
+        self._cache = with_room([output.past_key_values for output in outputs])
         self._mask = mask[owner]
-        self._logits = output.logits[:, -1].float()[owner]
+        self._logits = torch.cat([output.logits[:, -1] for output in outputs]).float()[owner]
         if len(chats) < len(requests):
             self._cache.batch_select_indices(owner)
 
