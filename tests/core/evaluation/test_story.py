@@ -10,7 +10,7 @@ from divtool.core.sampling.prompt_sets import builtin_rows
 
 GOOD = (
     "On a cold morning Mira found a stamp under the stairs. She had been writing letters to nobody for years. "
-    "That day she finally sent one of them to the old lighthouse. Weeks later a parcel of seashells arrived at her door."
+    "That day she finally sent one of them to the old lighthouse. Weeks later a box of shells arrived at her door."
 )
 
 
