@@ -186,9 +186,11 @@ def _with_adapter(model: Any, options: LoadOptions) -> Any:
 def quiet_libraries() -> None:
     """Keep progress bars and notices of the model libraries off standard error: ours are enough."""
     import logging
+    import warnings
 
     import transformers
 
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
