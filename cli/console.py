@@ -18,7 +18,8 @@ def stderr() -> Console:
     """The console on standard error; rich is imported on first use."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    # A pipe or a log file has no width of its own.
+    return Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
 
 
 def note(text: str) -> None:

@@ -66,7 +66,7 @@ def evaluate(
     Give FILE, or --model (and --adapter). With --baseline, both are compared prompt by prompt. Writes measure records.
     """
     from ..core.catalog import TASKS, get
-    from ..core.evaluation.measure import measure_runs
+    from ..core.evaluation.measure import Measurer
     from ..core.evaluation.runs import SamplePlan, get_preset
     from ..core.jsonl import RecordWriter
     from ..core.metrics.scoring import open_embedder
@@ -86,7 +86,7 @@ def evaluate(
         base = source.open("baseline", baseline) if baseline else None
         encoder = open_embedder(embedder, device, console.note)
         runs = [run] if base is None else [run, base]
-        records = measure_runs(found, runs, base, encoder.encode, embedder, seed)
+        records = Measurer(found, encoder.encode, embedder, seed).measure(runs, base)
         for record in records:
             writer.write(record)
     _show(records)

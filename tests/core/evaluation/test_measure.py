@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from divtool.core.errors import InputError
-from divtool.core.evaluation.measure import measure_runs
+from divtool.core.evaluation.measure import Measurer
 from divtool.core.evaluation.runs import Run, read_run
 from divtool.core.evaluation.tasks.story import STORY
 from divtool.core.metrics.ngrams import distinct
@@ -43,7 +43,7 @@ def _run(name: str, vocabulary: int, prompts: int = 12, samples: int = 4, length
 
 
 def _measure(run: Run, baseline: Run | None) -> dict[str, dict[str, Any]]:
-    records = measure_runs(STORY, [run], baseline, _embed, "made", 0)
+    records = Measurer(STORY, _embed, "made").measure([run], baseline)
     return {record["metric"]: record for record in records}
 
 
@@ -83,6 +83,26 @@ def test_length_stands_beside_every_number_and_is_flagged() -> None:
     assert all(
         row["mean_words"] == 30 and row["baseline_mean_words"] == 60 and row["length_flag"] for row in rows.values()
     )
+
+
+def test_half_length_copies_look_alike_once_truncated() -> None:
+    """Shorter text has the higher distinct_1; on equal words the difference is gone, and the twin leads."""
+    whole = _run("whole", 60)
+    halves = {
+        p: [{**r, "response": " ".join(r["response"].split()[:30])} for r in rs] for p, rs in whole.responses.items()
+    }
+    rows = _measure(Run("half", "half", halves), whole)
+    assert rows["distinct_1"]["delta"] > 0.05
+    assert abs(rows["distinct_1_trunc"]["delta"]) < rows["distinct_1"]["delta"] / 3
+    assert rows["semantic_distance_trunc"]["role"] == "headline"
+    assert rows["semantic_distance"]["family_size"] == 2
+    assert "cut to 30 words" in rows["distinct_1_trunc"]["definition"]
+
+
+def test_twins_are_details_at_equal_length() -> None:
+    rows = _measure(_run("one", 100), _run("two", 100, seed=1))
+    assert rows["semantic_distance_trunc"]["role"] == "detail"
+    assert rows["semantic_distance"]["family_size"] == 1
 
 
 def test_both_sides_are_cut_to_common_prompts_and_samples() -> None:
