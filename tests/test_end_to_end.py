@@ -112,6 +112,9 @@ def test_measures_have_intervals_and_lengths(job: Path) -> None:
     rows = [row for row in _records(job / "measures.jsonl") if "delta" in row]
     assert {row["metric"] for row in rows} >= {"semantic_distance", "usable_rate", "words", "distinct_2"}
     for row in rows:
+        if row["n_units"] < 6:
+            assert row["metric"].endswith("_trunc")
+            continue
         assert row["delta_ci_low"] <= row["delta"] <= row["delta_ci_high"]
         assert row["mean_words"] > 0
         assert row["baseline"] == "smollm2-135m"

@@ -25,7 +25,6 @@ class ResponseFeatures:
         record: The response record.
         tokenize: Text to words.
         piece_vectors: Text to static word-piece vectors [pieces, d], for ``dsi_lite``.
-        context_vectors: Text to contextual token vectors [vectors, d], for ``dsi``.
         token_logprobs: Record to the natural-log probabilities of its tokens under the quality model.
     """
 
@@ -35,14 +34,12 @@ class ResponseFeatures:
         tokenize: Tokenizer,
         piece_vectors: Callable[[str], Vectors] | None = None,
         *,
-        context_vectors: Callable[[str], Vectors] | None = None,
         token_logprobs: Callable[[Mapping[str, Any]], Vectors] | None = None,
     ) -> None:
         self.record = record
         self.text: str = record["response"]
         self._tokenize = tokenize
         self._piece_vectors = piece_vectors
-        self._context_vectors = context_vectors
         self._token_logprobs = token_logprobs
 
     @cached_property
@@ -69,11 +66,6 @@ class ResponseFeatures:
     def piece_vectors(self) -> Vectors:
         """Static vectors of the word pieces, [pieces, d]."""
         return _need(self._piece_vectors, "piece_vectors")(self.text)
-
-    @cached_property
-    def context_vectors(self) -> Vectors:
-        """Contextual vectors of the tokens, [vectors, d]."""
-        return _need(self._context_vectors, "context_vectors")(self.text)
 
     @cached_property
     def token_logprobs(self) -> Vectors:

@@ -62,12 +62,11 @@ def semantic_deviation(embeddings: Vectors) -> list[float | None]:
     return [_clip(float(distance)) if kept else None for distance, kept in zip(distances, there, strict=True)]
 
 
-def dsi(token_vectors: NDArray[np.floating[Any]]) -> float | None:
-    """Divergent semantic integration: mean 1 - cosine over unordered pairs of the token vectors of one text.
+def dsi_lite(token_vectors: NDArray[np.floating[Any]]) -> float | None:
+    """Divergent semantic integration on static vectors: mean 1 - cosine over unordered pairs of those of one text.
 
-    The name ``dsi`` is kept for layers 6 and 7 of BERT-large; on static word-piece vectors it is
-    ``dsi_lite``, not comparable. Range [0, 2], higher is more diverse. Null under 2 vectors; zero
-    vectors are left out. Source: Johnson et al. 2022.
+    Not comparable with ``dsi``, which takes contextual vectors of layers 6 and 7 of BERT-large. Range [0, 2],
+    higher is more diverse. Null under 2 vectors; zero vectors are left out. Source: after Johnson et al. 2022.
 
     Args:
         token_vectors: [tokens, d], of any length.
@@ -77,9 +76,6 @@ def dsi(token_vectors: NDArray[np.floating[Any]]) -> float | None:
     vectors = token_vectors.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return mean_pairwise_distance(vectors / np.where(lengths > 0, lengths, 1.0))
-
-
-dsi_lite = dsi
 
 
 def chamfer(embeddings: Vectors) -> float | None:

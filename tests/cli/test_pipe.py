@@ -130,7 +130,12 @@ def test_resume_of_another_command_is_refused_and_loses_nothing(divtool: Any, tm
 def test_interrupt_ends_with_130_and_leaves_whole_records(tmp_path: Path) -> None:
     line = ["sample", "--builtin", "scenes", "--count", "300", "-n", "200", "--batch-size", "8", "--backend", "echo"]
     path = tmp_path / "r.jsonl"
-    running = subprocess.Popen([sys.executable, "-m", "divtool", *line, "-o", str(path)], stderr=subprocess.PIPE)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "divtool", *line, "-o", str(path)],
+        stderr=subprocess.PIPE,
+        # A background job of a shell inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not (path.exists() and path.stat().st_size > 10_000) and time.monotonic() < deadline:
         time.sleep(0.02)

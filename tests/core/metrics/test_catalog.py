@@ -13,7 +13,7 @@ from divtool.core.metrics.text import words
 
 DIRECTIONS = {
     "+": """ttr root_ttr herdan_c mattr mtld hdd word_entropy word_entropy_norm within_distinct_1 within_distinct_2
-        within_distinct_3 within_distinct_4 dsi dsi_lite pool_word_rarity semantic_deviation style_deviation distinct_1
+        within_distinct_3 within_distinct_4 dsi_lite pool_word_rarity semantic_deviation style_deviation distinct_1
         distinct_2 distinct_3 distinct_4 ngram_diversity unique_share unique_first_1 unique_first_5 unique_first_10
         semantic_distance style_distance chamfer vendi vendi_q0.5 vendi_q2 vendi_qinf effective_rank semantic_clusters
         cluster_entropy cluster_entropy_norm distinct_k_nb""",
@@ -35,7 +35,6 @@ def value(embed):
                 {"response": text, "logprob": None, "n_tokens": 0},
                 words,
                 lambda text: embed(words(text)) if words(text) else np.zeros((0, 16)),
-                context_vectors=lambda text: embed(words(text)) if words(text) else np.zeros((0, 16)),
                 token_logprobs=lambda record: np.full(len(record["response"].split()), -1.0),
             )
             for text in texts

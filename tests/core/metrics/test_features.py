@@ -17,7 +17,6 @@ def test_features_of_a_response():
         record,
         words,
         lambda text: np.full((len(text), 2), 1.0),
-        context_vectors=lambda text: np.zeros((1, 2)),
         token_logprobs=lambda row: np.array([row["logprob"]]),
     )
     assert features.record is record
@@ -26,7 +25,6 @@ def test_features_of_a_response():
     assert features.sentences == ["The cat.", "The dog."]
     assert features.words_and_sentences == (features.words, features.sentences)
     assert features.piece_vectors.shape == (17, 2)
-    assert features.context_vectors.shape == (1, 2)
     assert features.token_logprobs_and_text == (features.token_logprobs, "The cat. The dog.")
     assert features.token_logprobs.tolist() == [-3.0]
 

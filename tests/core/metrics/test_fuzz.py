@@ -40,7 +40,6 @@ def features(text: str, tokenize, embed) -> ResponseFeatures:
         {"response": text, "logprob": -1.0, "n_tokens": 0},
         tokenize,
         vectors,
-        context_vectors=vectors,
         token_logprobs=lambda record: np.full(min(5, len(text)), -1.5),
     )
 

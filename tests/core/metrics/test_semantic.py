@@ -117,14 +117,14 @@ def test_too_many_texts_to_cluster_give_null_and_one_warning():
     assert ["2000 texts" in str(each.message) for each in caught] == [True]
 
 
-def test_dsi():
+def test_dsi_lite():
     vectors = np.array([[1, 0], [0, 1], [-1, 0]])
     assert semantic.dsi_lite(vectors) == pytest.approx(4 / 3)
     assert semantic.dsi_lite(vectors.astype(np.float32) * 7) == pytest.approx(4 / 3)
     assert semantic.dsi_lite(np.vstack([vectors, np.zeros((2, 2))])) == pytest.approx(4 / 3)
     rows = np.random.default_rng(1).standard_normal((30, 8))
     cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(rows, 2)]
-    assert semantic.dsi(rows) == pytest.approx(1 - np.mean(cosines), abs=1e-12)
+    assert semantic.dsi_lite(rows) == pytest.approx(1 - np.mean(cosines), abs=1e-12)
 
 
 @pytest.mark.parametrize("vectors", [np.zeros((0, 4)), np.zeros(0), np.ones((1, 4)), np.array([[1.0, 0], [0, 0]])])
