@@ -15,8 +15,8 @@ from divtool.core.models.options import LoadOptions
 from divtool.core.sampling.backend import Decoding, Request
 from divtool.core.sampling.local import LocalBackend
 
-ROUNDS, PROMPTS, SAMPLES = 3, 16, 4
-DECODING = Decoding(top_p=0.95, max_new_tokens=96)
+ROUNDS, PROMPTS, SAMPLES = 3, 8, 4
+DECODING = Decoding(top_p=0.95, max_new_tokens=64)
 TEXTS = [f"Describe a farm after the harvest in three sentences. Mention the number {n}." for n in range(PROMPTS)]
 
 
@@ -39,7 +39,7 @@ def theirs(lm: LanguageModel) -> float:
     torch.manual_seed(0)
     begun = time.perf_counter()
     output = lm.model.generate(
-        **batch, do_sample=True, top_p=0.95, top_k=0, max_new_tokens=96, num_return_sequences=SAMPLES
+        **batch, do_sample=True, top_p=0.95, top_k=0, max_new_tokens=64, num_return_sequences=SAMPLES
     )
     took = time.perf_counter() - begun
     new = output[:, batch["input_ids"].shape[1] :]
