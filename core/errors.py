@@ -32,12 +32,6 @@ class UsageError(DivtoolError):
     exit_code = 2
 
 
-class ThresholdMissed(DivtoolError):
-    """A threshold that the user set was missed."""
-
-    exit_code = 3
-
-
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """An error that lists the known names and the nearest one.
 

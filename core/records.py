@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .jsonl import Record, Row, short_hash
+from .jsonl import Row, short_hash
 
 Message = dict[str, str]
 
@@ -116,16 +116,6 @@ def check_scores(row: Row, *, key: str = "scores", optional: bool = False, remed
             raise row.fault(f"the score '{name}' is {_kind(value)}, not a number or null")
 
 
-def check_scored(row: Row) -> None:
-    """Check a scored record.
-
-    Raises:
-        InputError: No response record, or no scores.
-    """
-    check_response(row)
-    check_scores(row, remedy="run divtool score first")
-
-
 def check_pair(row: Row) -> None:
     """Check a preference pair.
 
@@ -148,11 +138,6 @@ def messages(prompt: str | list[Message]) -> list[Message]:
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
 
 
-def prompt_text(prompt: str | list[Message]) -> str:
-    """The prompt as one text, for people to read."""
-    return prompt if isinstance(prompt, str) else "\n".join(message["content"] for message in prompt)
-
-
 def response_key(record: Mapping[str, Any]) -> tuple[str, int, int]:
     """What makes a response unique: (prompt_id, sample_index, turn)."""
     return record["prompt_id"], record["sample_index"], record["turn"]
@@ -172,9 +157,3 @@ def check_group(group: list[Row]) -> None:
         if other is not row:
             index, turn = row.data["sample_index"], row.data["turn"]
             raise row.fault(f"sample_index {index}, turn {turn} of this prompt_id stands at {other.where} already")
-
-
-def source_keys(record: Record) -> Record:
-    """A response record without what `sample` adds: the prompt record that it came from."""
-    added = {"response", "sample_index", "turn", "model", "seed", "params", "finish_reason", "n_tokens", "logprob"}
-    return {key: value for key, value in record.items() if key not in added}

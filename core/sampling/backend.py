@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -89,18 +89,6 @@ class Backend(Protocol):
         self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ...
     ) -> list[Draw]:
         """One draw a request, in order; `on_tokens` hears of tokens as they come."""
-
-
-def batches(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
-    """Requests in lists of at most `size`."""
-    batch: list[Request] = []
-    for request in requests:
-        batch.append(request)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def ignore_tokens(_: int) -> None:

@@ -7,7 +7,7 @@ from divtool.core.models.chat import chat_ids
 from divtool.core.models.language import LanguageModel, load
 from divtool.core.models.likelihood import response_logprobs
 from divtool.core.models.options import LoadOptions
-from divtool.core.sampling.backend import Decoding, Request, batches
+from divtool.core.sampling.backend import Decoding, Request
 from divtool.core.sampling.cache import RoomyLayer
 from divtool.core.sampling.local import LocalBackend
 
@@ -32,7 +32,11 @@ def test_batch_size_changes_no_draw(tiny: LanguageModel) -> None:
     requests = _requests("a", "the river", "old bridge and quiet town over night")
     whole = backend.draw(requests, LIMIT)
     for size in (1, 2, 4):
-        parts = [draw for batch in batches(requests, size) for draw in backend.draw(batch, LIMIT)]
+        parts = [
+            draw
+            for start in range(0, len(requests), size)
+            for draw in backend.draw(requests[start : start + size], LIMIT)
+        ]
         assert [draw.text for draw in parts] == [draw.text for draw in whole]
         assert [draw.logprob for draw in parts] == pytest.approx([draw.logprob for draw in whole], abs=1e-4)
 
