@@ -67,14 +67,16 @@ def evaluate(
     """
     from ..core.catalog import TASKS, get
     from ..core.evaluation.measure import Measurer
-    from ..core.evaluation.runs import SamplePlan, get_preset
-    from ..core.jsonl import RecordWriter
+    from ..core.evaluation.runs import SamplePlan, get_preset, read_run
+    from ..core.jsonl import RecordWriter, check_distinct
     from ..core.metrics.scoring import open_embedder
     from ..core.models.options import LoadOptions
 
     found = get("task", TASKS, task, "eval").load()
-    if (responses is None) == (model is None):
-        raise UsageError("eval measures a FILE of responses or a --model: give one of them")
+    if responses is not None and model is not None:
+        raise UsageError("eval measures a FILE of responses or a --model, not both")
+    file = o.source(responses) if model is None else None
+    check_distinct(output, *(name for name in (file, baseline) if name))
     if preset is not None:
         get_preset(found, preset)
     loading = LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code)
@@ -82,8 +84,8 @@ def evaluate(
     folder = work or Path("eval.work" if output == "-" else f"{output}.work")
     source = Source(found, plan, loading, folder, resume)
     with RecordWriter(output) as writer:
-        run = source.open("run", responses or (f"{model}+{adapter}" if adapter else str(model)))
-        base = source.open("baseline", baseline) if baseline else None
+        run = read_run(file, file) if file else source.sample("run", str(model), adapter)
+        base = source.baseline(baseline) if baseline else None
         encoder = open_embedder(embedder, device, console.note)
         runs = [run] if base is None else [run, base]
         records = Measurer(found, encoder.encode, embedder, seed).measure(runs, base)
@@ -93,31 +95,37 @@ def evaluate(
 
 
 class Source:
-    """Opens runs: a file is read, a model is sampled into the work folder."""
+    """Makes runs: a model is sampled into the work folder."""
 
     def __init__(self, task: Any, plan: Any, loading: Any, folder: Path, resume: bool) -> None:
         self._task, self._plan, self._loading = task, plan, loading
         self._folder, self._resume = folder, resume
 
-    def open(self, role: str, name: str) -> Run:
-        """The run behind a file name or MODEL[+ADAPTER]."""
+    def baseline(self, name: str) -> Run:
+        """The run of a file, or of MODEL or MODEL+ADAPTER."""
+        from ..core.evaluation.runs import read_run
+
+        path = Path(name)
+        if path.suffix != ".gguf" and (path.is_file() or ".jsonl" in path.suffixes):
+            return read_run(name, name)
+        model, _, adapter = name.partition("+")
+        return self.sample("baseline", model, adapter or None)
+
+    def sample(self, role: str, model: str, adapter: str | None) -> Run:
+        """The run of a model, drawn into the work folder."""
         from dataclasses import replace
 
-        from ..core.errors import require_extra
-        from ..core.evaluation.runs import read_run, sample_run
+        from ..core.evaluation.runs import sample_run
 
-        if Path(name).is_file() or name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
-            return read_run(name, name)
-        require_extra("torch", "models")
-        model, _, adapter = name.partition("+")
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{self._task.name}.{role}.jsonl"
+        name = f"{model}+{adapter}" if adapter else model
         console.note(f"sampling {name} into {path}")
         with console.sampling_progress(None, "runs") as (on_tokens, on_done):
             run = sample_run(
                 name,
                 model,
-                replace(self._loading, adapter=adapter or None),
+                replace(self._loading, adapter=adapter),
                 self._task,
                 self._plan,
                 path,

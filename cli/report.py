@@ -25,7 +25,9 @@ def report(
 
     It opens from a file, offline. The kind of each input is told by its keys.
     """
+    from ..core.jsonl import check_distinct
     from ..core.reporting.page import write_report
 
+    check_distinct(output, *files)
     write_report(files, output, title)
     console.note(f"wrote {output} ({output.stat().st_size / 1024:,.0f} KiB)")

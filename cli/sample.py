@@ -77,7 +77,7 @@ def sample(
     Reads prompt records ({"prompt": ...}) and writes one response record a line. A record's text depends on the seed,
     the prompt_id, the sample index and the turn, not on the batch.
     """
-    from ..core.jsonl import RecordWriter
+    from ..core.jsonl import RecordWriter, check_distinct
     from ..core.models.options import LoadOptions
     from ..core.records import check_prompt
     from ..core.resume import finished_rows
@@ -99,7 +99,9 @@ def sample(
         adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code
     )
     old = o.resumable(output, resume)
-    rows = builtin_rows(builtin, count, seed) if builtin else Reading(o.source(prompts), check_prompt, on_error)
+    given = "" if builtin else o.source(prompts)
+    check_distinct(output, given)
+    rows = builtin_rows(builtin, count, seed) if builtin else Reading(given, check_prompt, on_error)
     with RecordWriter(output, append=old is not None) as writer:
         source = open_backend("transformers" if backend == "auto" else backend, model, loading, console.note)
         with console.sampling_progress(None if count is None else count * samples) as (on_tokens, on_done):

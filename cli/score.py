@@ -51,7 +51,7 @@ def score(
     Reads response records and writes them with "scores"; every other key stays. null means undefined for this text.
     """
     from ..core.catalog import split_names
-    from ..core.jsonl import RecordWriter
+    from ..core.jsonl import RecordWriter, check_distinct
     from ..core.metrics import scoring
     from ..core.metrics.text import tokenizer as find_tokenizer
     from ..core.models.options import LoadOptions
@@ -61,9 +61,11 @@ def score(
 
     wanted = split_names([metrics, *([quality] if quality != "none" else [])])
     chosen = scoring.chosen_metrics(wanted)
+    source = o.source(responses)
+    check_distinct(output, source)
     tokenize = find_tokenizer(tokenizer)
     old = o.resumable(output, resume)
-    groups = ReadingGroups(o.source(responses), check_response, on_error, regroup)
+    groups = ReadingGroups(source, check_response, on_error, regroup)
     with RecordWriter(output, append=old is not None) as writer, console.progress(None, "responses") as advance:
         scorer = scoring.Scorer(
             chosen,
@@ -77,7 +79,7 @@ def score(
             if scoring.needs_language_model(chosen)
             else None,
         )
-        for records in scorer.run(unfinished_groups(groups, old)):
+        for records in scorer.run(unfinished_groups(groups, old, [metric.name for metric in chosen])):
             for record in records:
                 writer.write(record)
             advance(len(records))

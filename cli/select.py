@@ -82,7 +82,7 @@ def select(
     Nothing is written before the audit has passed.
     """
     from ..core.catalog import split_names
-    from ..core.jsonl import RecordWriter
+    from ..core.jsonl import RecordWriter, check_distinct
     from ..core.selection.needs import scored_check
     from ..core.selection.recipe import SelectOptions
     from ..core.selection.run import pair_recipe, raise_failure, select_pairs
@@ -109,7 +109,10 @@ def select(
     )
     check = scored_check(pair_recipe(method, options))
     _check_folder(report)
-    groups = ReadingGroups(o.source(scored), check, on_error, regroup)
+    source = o.source(scored)
+    for target in (output, *([report] if report else [])):
+        check_distinct(target, source)
+    groups = ReadingGroups(source, check, on_error, regroup)
     with RecordWriter(output) as writer:
         outcome = select_pairs(method, groups, options, writer, audit)
         _show(outcome)

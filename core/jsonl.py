@@ -11,8 +11,10 @@ import hashlib
 import io
 import os
 import sqlite3
+import stat
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,7 +138,7 @@ class RowReader:
                 raw = next(lines)
             except StopIteration:
                 return
-            except (OSError, EOFError) as error:
+            except _unpacking_errors() as error:
                 # No InputError: what follows cannot be read either, so --on-error skip must not swallow it.
                 raise DivtoolError(f"{self.name}:{self._line + 1}: cannot be read ({error})") from error
             self._line += 1
@@ -180,6 +182,12 @@ def _open_input(source: str) -> IO[bytes]:
         raise InputError(source, f"cannot be read ({error.strerror or error})") from None
 
 
+def _unpacking_errors() -> tuple[type[Exception], ...]:
+    """What broken packed data raises; zstandard's own is known only once that package is in use."""
+    zstandard = sys.modules.get("zstandard")
+    return (OSError, EOFError, zlib.error, *((zstandard.ZstdError,) if zstandard else ()))
+
+
 def _zstandard() -> Any:
     try:
         import zstandard
@@ -207,8 +215,8 @@ class RecordWriter:
         self._buffer = io.BytesIO()
         self._pack = _packer(target)
         self._owned = target != "-"
-        self._fd = _open_output(Path(target)) if self._owned else sys.stdout.fileno()
-        self._fresh = self._owned and not append
+        self._fd = _open_output(Path(target)) if self._owned else _standard_output()
+        self._fresh = self._owned and not append and stat.S_ISREG(os.fstat(self._fd).st_mode)
 
     def write(self, record: Record) -> None:
         """Add one record; it reaches the file with its block."""
@@ -244,6 +252,12 @@ class RecordWriter:
                 os.close(self._fd)
 
 
+def _standard_output() -> int:
+    if sys.stdout is None:
+        raise DivtoolError("standard output is closed; name a file with -o")
+    return sys.stdout.fileno()
+
+
 def _open_output(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -251,6 +265,18 @@ def _open_output(path: Path) -> int:
         raise DivtoolError(f"{path}: the folder {path.parent} does not exist; make it first, or name another") from None
     except OSError as error:
         raise DivtoolError(f"{path}: cannot be written ({error.strerror}); name another file with -o") from None
+
+
+def check_distinct(output: str | Path, *inputs: str | Path) -> None:
+    """Raise `UsageError` where the output is one of the inputs: it would be emptied while it is read."""
+    for source in inputs:
+        try:
+            read = os.fstat(sys.stdin.fileno()) if str(source) == "-" else os.stat(source)
+            same = stat.S_ISREG(read.st_mode) and os.path.samestat(read, os.stat(output))
+        except (OSError, ValueError, AttributeError):
+            continue  # One of the two does not exist, or is no file.
+        if same:
+            raise UsageError(f"{output} is the input as well; name another output")
 
 
 def _packer(target: str) -> Callable[[bytes], bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import require_extra, unknown_name
+from ..errors import UsageError, require_extra, unknown_name
 from ..jsonl import Record, Row
 from ..models.names import check_model_name
 from ..records import messages
@@ -40,6 +40,8 @@ def chosen_metrics(names: Sequence[str]) -> list[Metric]:
         for member in PRESETS.get(name, (name,)):
             if member in usable:
                 chosen[member] = usable[member]
+    if not chosen:
+        raise UsageError("no metric named; see divtool metrics")
     return list(chosen.values())
 
 

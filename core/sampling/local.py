@@ -98,7 +98,7 @@ class _Batch:
         owner = torch.tensor([place[request.messages] for request in requests], device=ids.device)
         self._cache = with_room([output.past_key_values for output in outputs])
         self._mask = mask[owner]
-        self._logits = torch.cat([output.logits[:, -1] for output in outputs]).float()[owner]
+        self._logits = _drawable(torch.cat([output.logits[:, -1] for output in outputs])[owner])
         if len(chats) < len(requests):
             self._cache.batch_select_indices(owner)
 
@@ -111,8 +111,7 @@ class _Batch:
         self._position += 1
         going = [place for place, row in enumerate(self.active) if not self._done(self.rows[row])]
         if going:
-            tokens = self._compacted(tokens, going)
-            self._forward(tokens)
+            self._forward(self._compacted(tokens.to(self._lm.device), going))
         else:
             self.active = []
         return drawn
@@ -152,7 +151,13 @@ class _Batch:
             use_cache=True,
         )
         self._cache = output.past_key_values
-        self._logits = output.logits[:, -1].float()
+        self._logits = _drawable(output.logits[:, -1])
+
+
+def _drawable(logits: torch.Tensor) -> torch.Tensor:
+    """Logits in float32, where float64 can be computed with too: Apple's MPS cannot."""
+    logits = logits.float()
+    return logits.cpu() if logits.device.type == "mps" else logits
 
 
 def _left_padded(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:

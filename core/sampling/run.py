@@ -117,6 +117,8 @@ class Sampler:
             expected = (chat.row.data["prompt_id"], chat.sample_index, turn)
             if response_key(row.data) != expected:
                 raise row.fault(f"holds response {response_key(row.data)} where this run has {expected}", SAME_COMMAND)
+            if any(row.data.get(key) != value for key, value in chat.row.data.items()):
+                raise row.fault("drawn for another prompt than this run has in its place", SAME_COMMAND)
             for key, value in self._common.items():
                 if row.data.get(key) != value:
                     raise row.fault(f"drawn with {key} {row.data.get(key)}, this run has {value}", SAME_COMMAND)

@@ -88,7 +88,15 @@ def test_byte_order_mark_and_line_separator_are_no_faults(divtool: Any) -> None:
         (("select", "one.jsonl", "--quality-floor", "1"), 2, "--quality-floor must be in [0, 1)"),
         (("train", "one.jsonl", "--method", "dpoo", "-o", "out"), 2, "did you mean 'dpo'?"),
         (("eval", "one.jsonl", "--task", "storys"), 2, "did you mean 'story'?"),
-        (("eval",), 2, "a FILE of responses or a --model"),
+        (("eval", "one.jsonl", "--model", "smollm2-135m"), 2, "a FILE of responses or a --model, not both"),
+        (("eval", "nowhere.jsonl"), 1, "nowhere.jsonl: no such file"),
+        (("score", "one.jsonl", "-o", "one.jsonl"), 2, "one.jsonl is the input as well"),
+        (("score", "one.jsonl", "-o", "one.jsonl", "--resume"), 2, "one.jsonl is the input as well"),
+        (("select", "one.jsonl", "--report", "one.jsonl"), 2, "one.jsonl is the input as well"),
+        (("report", "one.jsonl", "-o", "one.jsonl"), 2, "one.jsonl is the input as well"),
+        (("score", "one.jsonl", "--metrics", ","), 2, "no metric named"),
+        (("score", "broken.zst"), 1, "broken.zst:1: cannot be read"),
+        (("sample", "one.jsonl", "--backend", "echo", "--temperature", "inf"), 2, "decoding needs"),
         (("sample", "--builtin", "scene", "--backend", "echo"), 2, "did you mean 'scenes'?"),
         (("sample", "--builtin", "scenes", "--backend", "echo", "--strategy", "directly"), 2, "did you mean 'direct'?"),
         (("sample", "one.jsonl", "--builtin", "scenes"), 2, "exclude each other"),
@@ -107,9 +115,11 @@ def test_one_clear_line(divtool: Any, tmp_path: Path, arguments: tuple[str, ...]
     (tmp_path / "empty.jsonl").write_bytes(b"")
     (tmp_path / "one.jsonl").write_bytes(ONE)
     (tmp_path / "binary.jsonl").write_bytes(bytes(range(128, 256)) * 40)
+    (tmp_path / "broken.zst").write_bytes(b"x")
     done = divtool(*arguments)
     assert fault in _only_line(done.stderr)
     assert done.returncode == status
+    assert (tmp_path / "one.jsonl").read_bytes() == ONE
     assert done.stdout == b""
 
 

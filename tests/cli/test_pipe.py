@@ -127,6 +127,36 @@ def test_resume_of_another_command_is_refused_and_loses_nothing(divtool: Any, tm
     assert (tmp_path / "r.jsonl").read_bytes() == whole
 
 
+def test_resume_takes_nothing_off_a_foreign_file(divtool: Any, tmp_path: Path) -> None:
+    divtool("sample", "--builtin", "scenes", "--count", "2", "--backend", "echo", "-o", "r.jsonl")
+    for content in (b"my notes without newline", b"my notes\n", b'{"mine": 1}\n', b"[]\n"):
+        (tmp_path / "n.jsonl").write_bytes(content)
+        for line in (("sample", "--builtin", "scenes", "--count", "2", "--backend", "echo"), ("score", "r.jsonl")):
+            done = divtool(*line, "-o", "n.jsonl", "--resume")
+            assert done.returncode == 1
+            assert b"Traceback" not in done.stderr
+            assert (tmp_path / "n.jsonl").read_bytes() == content
+
+
+def test_score_resumes_its_own_run_only(divtool: Any, tmp_path: Path) -> None:
+    sample = ("sample", "--builtin", "scenes", "--count", "4", "--backend", "echo")
+    divtool(*sample, "-o", "r.jsonl")
+    divtool(*sample, "--temperature", "0.3", "-o", "other.jsonl")
+    divtool("score", "r.jsonl", "--metrics", "ttr", "-o", "s.jsonl")
+    whole = (tmp_path / "s.jsonl").read_bytes()
+    for line in (("other.jsonl", "--metrics", "ttr"), ("r.jsonl", "--metrics", "mtld")):
+        assert divtool("score", *line, "-o", "s.jsonl", "--resume").returncode == 1
+        assert (tmp_path / "s.jsonl").read_bytes() == whole
+    (tmp_path / "s.jsonl").write_bytes(whole + b"\n")
+    assert divtool("score", "r.jsonl", "--metrics", "ttr", "-o", "s.jsonl", "--resume").returncode == 0
+    assert (tmp_path / "s.jsonl").read_bytes() == whole
+
+
+def test_output_may_be_a_device(divtool: Any) -> None:
+    done = divtool("sample", "--builtin", "scenes", "--count", "1", "--backend", "echo", "-o", "/dev/null")
+    assert done.returncode == 0, done.stderr
+
+
 def test_interrupt_ends_with_130_and_leaves_whole_records(tmp_path: Path) -> None:
     line = ["sample", "--builtin", "scenes", "--count", "300", "-n", "200", "--batch-size", "8", "--backend", "echo"]
     path = tmp_path / "r.jsonl"

@@ -25,7 +25,9 @@ def usable(record: Record) -> bool:
         return False
     if (within_distinct(own, k=4) or 0.0) < _LEAST_DISTINCT:
         return False
-    return all(holds_word(str(word), frozenset(own)) for word in record.get("words", ()))
+    given = record.get("words")
+    wanted = [word for word in given if isinstance(word, str) and word] if isinstance(given, list) else []
+    return all(holds_word(word, frozenset(own)) for word in wanted)
 
 
 def holds_word(word: str, own: frozenset[str]) -> bool:

@@ -37,6 +37,11 @@ def test_other_texts_are_not(text: str) -> None:
     assert not usable(_record(text, "stamp", "letter", "send"))
 
 
+@pytest.mark.parametrize("given", [None, 5, [], [""], "abc", [7]])
+def test_words_key_of_another_kind_asks_for_nothing(given: Any) -> None:
+    assert usable({"response": GOOD, "words": given})
+
+
 @pytest.mark.parametrize(
     ("word", "form"),
     [

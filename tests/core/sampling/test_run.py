@@ -73,6 +73,9 @@ def test_resume_refuses_another_run() -> None:
         _run(_prompts("a", "b"), replace(OPTIONS, seed=1), finished=whole[:2])
     with pytest.raises(InputError, match="drawn with params"):
         _run(_prompts("a", "b"), replace(OPTIONS, decoding=Decoding(temperature=0.5)), finished=whole[:2])
+    edited = [Row(row.data | {"prompt": "Something else"}, row.where) for row in _prompts("a", "b")]
+    with pytest.raises(InputError, match="another prompt"):
+        _run(edited, finished=whole[:2])
     with pytest.raises(InputError, match="holds response"):
         _run(_prompts("b", "a"), finished=whole[:2])
     with pytest.raises(InputError, match="no such response"):
