@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
+
+from ..core.errors import ClosedPipe
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, with every field.")]
 
@@ -67,20 +70,28 @@ def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], as_json: bool
     if as_json:
         import orjson
 
-        for row in rows:
-            typer.echo(orjson.dumps(row).decode())
-        return
-    import sys
+        _write(orjson.dumps(row).decode() for row in rows)
+    elif not sys.stdout.isatty():
+        _write("\t".join(row[column] for column in columns) for row in rows)
+    else:
+        _show(rows, columns)
 
+
+def _write(lines: Iterable[str]) -> None:
+    try:
+        for line in lines:
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ClosedPipe from None
+
+
+def _show(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    if not sys.stdout.isatty():
-        for row in rows:
-            typer.echo("\t".join(row[column] for column in columns))
-        return
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         view.add_column(column, style="cyan" if column == "name" else None, no_wrap=column == "name")

@@ -110,8 +110,9 @@ def select(
     check = scored_check(pair_recipe(method, options))
     _check_folder(report)
     source = o.source(scored)
-    for target in (output, *([report] if report else [])):
-        check_distinct(target, source)
+    check_distinct(output, source)
+    if report is not None:
+        check_distinct(report, source)
     groups = ReadingGroups(source, check, on_error, regroup)
     with RecordWriter(output) as writer:
         outcome = select_pairs(method, groups, options, writer, audit)

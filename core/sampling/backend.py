@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any, Protocol
 
 from ..errors import UsageError
@@ -29,13 +30,10 @@ class Decoding:
     max_new_tokens: int = 512
 
     def __post_init__(self) -> None:
-        if (
-            not 0 <= self.temperature < float("inf")
-            or not 0 < self.top_p <= 1
-            or self.top_k < 0
-            or not 0 <= self.min_p <= 1
-        ):
-            raise UsageError("decoding needs temperature >= 0, 0 < top-p <= 1, top-k >= 0 and 0 <= min-p <= 1")
+        if not (isfinite(self.temperature) and self.temperature >= 0 and 0 < self.top_p <= 1):
+            raise UsageError("decoding needs a temperature of 0 or more, and 0 < top-p <= 1")
+        if self.top_k < 0 or not 0 <= self.min_p <= 1:
+            raise UsageError("decoding needs a top-k of 0 or more, and 0 <= min-p <= 1")
         if self.max_new_tokens < 1:
             raise UsageError("--max-new-tokens must be at least 1")
 

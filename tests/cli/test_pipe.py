@@ -42,6 +42,8 @@ def test_sample_score_select(shell: Any) -> None:
         f"{SAMPLE} -n 300 --batch-size 2 | divtool score | head -1",
         f"{PIPE} | head -1",
         f"{PIPE} | cat | head -1",
+        "divtool metrics | head -1",
+        "divtool metrics --json | head -1",
     ],
 )
 def test_closed_pipe_ends_quietly(shell: Any, line: str) -> None:
