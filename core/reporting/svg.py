@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from functools import cache
+from importlib import import_module
 from typing import Any
 
-from ..errors import DivtoolError
+from .. import errors
 from .text import clean
 
 INK = "currentColor"
@@ -44,12 +45,8 @@ def require_extra(module: str) -> Any:
     Raises:
         DivtoolError: It is not installed.
     """
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError:
-        raise DivtoolError(f"the report needs {module}: pip install 'divtool[report]'") from None
+    errors.require_extra(module, "report")
+    return import_module(module)
 
 
 @cache
