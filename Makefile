@@ -28,8 +28,11 @@ lint: setup
 	sh tests/typecheck.sh $(BIN)/mypy
 
 bench: setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python benchmarks/streaming.py
 
 clean:
 	rm -rf .venv build dist demo *.egg-info

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..core.errors import UsageError
-from . import console
+from . import console, measure_table
 from . import options as o
 
 if TYPE_CHECKING:
     from ..core.evaluation.runs import Run
 
+_WHAT = "What to compute"
 _SAMPLING = "Sampling a model"
 
 
@@ -53,7 +54,64 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Responses drawn together.", rich_help_panel=_SAMPLING)
     ] = 64,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            help="Instead of the task's: names by commas, or all; see divtool metrics.",
+            metavar="A,B,...",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    tokenizer: o.Tokenizer = "word",
+    truncate_words: Annotated[
+        str,
+        typer.Option(
+            "--truncate-words",
+            help="Words of each text that _trunc rows keep (auto: 10th percentile of lengths); none: no such rows.",
+            metavar="L|auto|none",
+            rich_help_panel=_WHAT,
+        ),
+    ] = "auto",
+    deciles: Annotated[
+        Path | None,
+        typer.Option(
+            "--deciles",
+            help="Add Diversity Deciles among texts of equal length, from a map of score --save-deciles.",
+            metavar="FILE",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    cluster_cut: Annotated[
+        float,
+        typer.Option(
+            "--cluster-cut",
+            min=0.0,
+            max=2.0,
+            help="Cosine distance up to which texts are alike; 0.20 suits minilm.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = 0.20,
+    partition: Annotated[
+        Literal["linkage", "greedy"],
+        typer.Option(
+            "--partition",
+            help="Classes of distinct_k_nb and utility_k; greedy depends on order.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = "linkage",
+    quality_model: Annotated[
+        str | None,
+        typer.Option(
+            "--quality-model",
+            help="Language model of avgout_dullness and perplexity.",
+            metavar="NAME",
+            rich_help_panel=o.MODEL,
+        ),
+    ] = None,
     embedder: o.Embedder = "minilm",
+    style_embedder: o.StyleEmbedder = None,
+    embedding_cache: o.EmbeddingCache = True,
     dtype: o.Dtype = "auto",
     device: o.Device = "auto",
     four_bit: o.FourBit = None,
@@ -65,33 +123,61 @@ def evaluate(
 
     Give FILE, or --model (and --adapter). With --baseline, both are compared prompt by prompt. Writes measure records.
     """
-    from ..core.catalog import TASKS, get
-    from ..core.evaluation.measure import Measurer
+    from ..core.catalog import TASKS, get, split_names
+    from ..core.evaluation.plan import MeasurePlan
     from ..core.evaluation.runs import SamplePlan, get_preset, read_run
     from ..core.jsonl import RecordWriter, check_distinct
-    from ..core.metrics.scoring import open_embedder
+    from ..core.metrics.supplies import Sources
     from ..core.models.options import LoadOptions
 
     found = get("task", TASKS, task, "eval").load()
     if responses is not None and model is not None:
         raise UsageError("eval measures a FILE of responses or a --model, not both")
-    file = o.source(responses) if model is None else None
-    check_distinct(output, *(name for name in (file, baseline) if name))
+    if model is not None:
+        found.prompts()
     if preset is not None:
         get_preset(found, preset)
     loading = LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code)
-    plan = SamplePlan(preset=preset, prompts=count, samples=samples, seed=seed, batch_size=batch_size)
+    plan = MeasurePlan.settled(
+        found,
+        split_names(metrics) if metrics is not None else None,
+        Sources(embedder=embedder, style_embedder=style_embedder, loading=loading, embedding_cache=embedding_cache),
+        quality_model=quality_model,
+        tokenizer=tokenizer,
+        settings={"cut": cluster_cut, "partition": partition},
+        deciles=deciles,
+        truncate=_truncation(truncate_words),
+        seed=seed,
+    )
+    if plan.skipped:
+        console.note("left out: " + "; ".join(f"{name} ({why})" for name, why in plan.skipped.items()))
+    file = o.source(responses) if model is None else None
+    check_distinct(output, *(name for name in (file, baseline, deciles) if name))
+    sampling = SamplePlan(preset=preset, prompts=count, samples=samples, seed=seed, batch_size=batch_size)
     folder = work or Path("eval.work" if output == "-" else f"{output}.work")
-    source = Source(found, plan, loading, folder, resume)
+    source = Source(found, sampling, loading, folder, resume)
     with RecordWriter(output) as writer:
+        measurer = plan.open(console.note)
         run = read_run(file, file) if file else source.sample("run", str(model), adapter)
         base = source.baseline(baseline) if baseline else None
-        encoder = open_embedder(embedder, device, console.note)
         runs = [run] if base is None else [run, base]
-        records = Measurer(found, encoder.encode, embedder, seed).measure(runs, base)
+        records = measurer.measure(runs, base)
         for record in records:
             writer.write(record)
-    _show(records)
+    measure_table.show(records)
+
+
+def _truncation(text: str) -> int | Literal["auto", "none"]:
+    """How many words truncated texts keep.
+
+    Raises:
+        UsageError: Neither a number of 1 or more, nor auto or none.
+    """
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else "none"
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+        raise UsageError(f"--truncate-words {text}: give a number of 1 or more, auto or none")
+    return int(text)
 
 
 class Source:
@@ -117,6 +203,7 @@ class Source:
 
         from ..core.evaluation.runs import sample_run
 
+        self._task.prompts()
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{self._task.name}.{role}.jsonl"
         name = f"{model}+{adapter}" if adapter else model
@@ -135,40 +222,3 @@ class Source:
             )
             on_done(1)
         return run
-
-
-def _show(records: list[dict[str, Any]]) -> None:
-    compared = [record for record in records if "delta" in record]
-    if compared:
-        _show_comparison(compared)
-    else:
-        rows = [(r["metric"], r["value"], _interval(r, ""), r["direction"]) for r in records]
-        title = f"{records[0]['task']}: {records[0]['run']}"
-        console.table(title, ("metric", "value", "95 % interval", "direction"), rows)
-    for note in dict.fromkeys(record["note"] for record in records if record["note"]):
-        console.note(note)
-
-
-def _show_comparison(records: list[dict[str, Any]]) -> None:
-    first = records[0]
-    rows = [
-        (
-            r["metric"],
-            r["baseline_value"],
-            r["value"],
-            r["delta"],
-            _interval(r, "delta_"),
-            r["p_value"],
-            r["verdict"] or "",
-        )
-        for r in records
-    ]
-    columns = ("metric", "baseline", "run", "delta", "95 % interval", "p", "verdict")
-    console.table(f"{first['task']}: {first['run']} against {first['baseline']}", columns, rows)
-    if first["length_flag"]:
-        console.warn("mean length moved by more than 10 %: read the diversity numbers with care")
-
-
-def _interval(record: dict[str, Any], prefix: str) -> str:
-    low, high = record[f"{prefix}ci_low"], record[f"{prefix}ci_high"]
-    return "–" if low is None else f"[{low:.3f}, {high:.3f}]"

@@ -24,43 +24,96 @@ Regroup = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from what the output holds already.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Fixes everything random.")]
 
-_MODEL = "The model"
+MODEL = "The model"
 Model = Annotated[
     str,
-    typer.Option("--model", help="Alias, folder, .gguf file or hub id.", rich_help_panel=_MODEL, metavar="NAME"),
+    typer.Option("--model", help="Alias, folder, .gguf file or hub id.", rich_help_panel=MODEL, metavar="NAME"),
 ]
 Adapter = Annotated[
     str | None,
-    typer.Option("--adapter", help="LoRA adapter to put on the model.", rich_help_panel=_MODEL, metavar="DIR"),
+    typer.Option("--adapter", help="LoRA adapter to put on the model.", rich_help_panel=MODEL, metavar="DIR"),
 ]
 Embedder = Annotated[
     str,
     typer.Option(
-        "--embedder", help="Sentence embedder: alias, folder or hub id.", rich_help_panel=_MODEL, metavar="NAME"
+        "--embedder", help="Sentence embedder: alias, folder or hub id.", rich_help_panel=MODEL, metavar="NAME"
     ),
+]
+StyleEmbedder = Annotated[
+    str | None,
+    typer.Option(
+        "--style-embedder",
+        help="Sentence encoder of style vectors, instead of function words and marks.",
+        rich_help_panel=MODEL,
+        metavar="NAME",
+    ),
+]
+EmbeddingCache = Annotated[
+    bool,
+    typer.Option(
+        "--embedding-cache/--no-embedding-cache",
+        help="Keep sentence vectors on disk, for the next run.",
+        rich_help_panel=MODEL,
+    ),
+]
+RewardModel = Annotated[
+    str | None,
+    typer.Option("--reward-model", help="Reward model with one logit.", rich_help_panel=MODEL, metavar="NAME"),
 ]
 Dtype = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],
     typer.Option(
-        "--dtype", help="Number format; auto: bfloat16 on an accelerator, float32 on a CPU.", rich_help_panel=_MODEL
+        "--dtype", help="Number format; auto: bfloat16 on an accelerator, float32 on a CPU.", rich_help_panel=MODEL
     ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_MODEL, metavar="NAME")
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL, metavar="NAME")
 ]
 FourBit = Annotated[
     bool | None,
     typer.Option(
         "--4bit/--no-4bit",
         help="Load the weights as NF4 4-bit (bitsandbytes).",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL,
         show_default=False,
     ),
 ]
 TrustRemoteCode = Annotated[
     bool,
     typer.Option(
-        "--trust-remote-code", help="Let a hub model run code of its own. Read that code first.", rich_help_panel=_MODEL
+        "--trust-remote-code", help="Let a hub model run code of its own. Read that code first.", rich_help_panel=MODEL
+    ),
+]
+
+_JUDGE = "The judge"
+JudgeUrl = Annotated[
+    str | None,
+    typer.Option("--judge", help="OpenAI-compatible server that rates.", rich_help_panel=_JUDGE, metavar="URL"),
+]
+JudgeModel = Annotated[
+    str | None,
+    typer.Option("--judge-model", help="Its model.", rich_help_panel=_JUDGE, metavar="NAME"),
+]
+JudgeVotes = Annotated[int, typer.Option("--judge-votes", min=1, help="Ratings a response.", rich_help_panel=_JUDGE)]
+JudgeKeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-key-env",
+        help="Environment variable that holds the key (OPENAI_API_KEY, if set).",
+        rich_help_panel=_JUDGE,
+        metavar="VAR",
+    ),
+]
+JudgeMaxCalls = Annotated[
+    int | None, typer.Option("--judge-max-calls", min=0, help="Requests at most.", rich_help_panel=_JUDGE)
+]
+
+Tokenizer = Annotated[
+    str,
+    typer.Option(
+        "--tokenizer",
+        help="word, whitespace, char (for scripts without spaces) or model:NAME for its subwords.",
+        metavar="NAME",
     ),
 ]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
+from ..core.errors import UsageError
 from . import console
 from . import options as o
 
 _WHAT = "What to compute"
+_LENGTH = "Length"
 
 
 def score(
@@ -24,24 +27,82 @@ def score(
             rich_help_panel=_WHAT,
         ),
     ] = "lexical",
-    tokenizer: Annotated[
-        str,
-        typer.Option(
-            "--tokenizer", help="word, whitespace, or char for scripts without spaces.", rich_help_panel=_WHAT
-        ),
-    ] = "word",
     quality: Annotated[
-        Literal["none", "perplexity"],
+        Literal["none", "perplexity", "reward", "judge"],
         typer.Option("--quality", help="A quality column beside the metrics.", rich_help_panel=_WHAT),
     ] = "none",
-    quality_model: Annotated[
-        str, typer.Option("--quality-model", help="Model of the perplexity.", metavar="NAME", rich_help_panel=_WHAT)
-    ] = "smollm2-135m",
+    tokenizer: o.Tokenizer = "word",
+    mattr_window: Annotated[
+        int, typer.Option("--mattr-window", min=1, help="Words a window of mattr.", rich_help_panel=_WHAT)
+    ] = 50,
+    unigrams: Annotated[
+        Path | None,
+        typer.Option(
+            "--unigrams",
+            help="Word counts for word_rarity, a word and its count a line (wordfreq's English).",
+            metavar="FILE",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    deciles: Annotated[
+        Path | None,
+        typer.Option(
+            "--deciles",
+            help="Add dd_<metric>: the decile among texts of equal length in this map.",
+            metavar="FILE",
+            rich_help_panel=_LENGTH,
+        ),
+    ] = None,
+    save_deciles: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-deciles", help="Make such a map of these responses.", metavar="FILE", rich_help_panel=_LENGTH
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Length bias of every score, as JSON (and a table).",
+            metavar="FILE",
+            rich_help_panel=_LENGTH,
+        ),
+    ] = None,
+    length_unit: Annotated[
+        Literal["words", "tokens", "chars"],
+        typer.Option("--length-unit", help="Length in the report.", rich_help_panel=_LENGTH),
+    ] = "words",
     embedder: o.Embedder = "minilm",
+    style_embedder: o.StyleEmbedder = None,
+    embedding_cache: o.EmbeddingCache = True,
+    dsi_encoder: Annotated[
+        str,
+        typer.Option("--dsi-encoder", help="Where BERT-large-uncased is.", metavar="NAME", rich_help_panel=o.MODEL),
+    ] = "bert-large-uncased",
+    dsi_layers: Annotated[
+        str, typer.Option("--dsi-layers", help="Hidden states of dsi.", metavar="A,B", rich_help_panel=o.MODEL)
+    ] = "6,7",
+    quality_model: Annotated[
+        str,
+        typer.Option(
+            "--quality-model",
+            help="Language model of the perplexity; with --quality reward, the reward model.",
+            metavar="NAME",
+            rich_help_panel=o.MODEL,
+        ),
+    ] = "smollm2-135m",
+    reward_model: o.RewardModel = None,
+    judge: o.JudgeUrl = None,
+    judge_model: o.JudgeModel = None,
+    judge_votes: o.JudgeVotes = 1,
+    judge_key_env: o.JudgeKeyEnv = None,
+    judge_max_calls: o.JudgeMaxCalls = None,
     dtype: o.Dtype = "auto",
     device: o.Device = "auto",
     four_bit: o.FourBit = None,
     trust_remote_code: o.TrustRemoteCode = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes for the metrics that need no model.")] = 1,
+    seed: o.Seed = 0,
     resume: o.Resume = False,
     regroup: o.Regroup = False,
     on_error: o.OnError = "stop",
@@ -52,35 +113,125 @@ def score(
     """
     from ..core.catalog import split_names
     from ..core.jsonl import RecordWriter, check_distinct
-    from ..core.metrics import scoring
-    from ..core.metrics.text import tokenizer as find_tokenizer
+    from ..core.judging.open import judge_options
+    from ..core.metrics.definition import Setup
+    from ..core.metrics.stage import ScoreStage, plan
+    from ..core.metrics.supplies import Sources
     from ..core.models.options import LoadOptions
     from ..core.records import check_response
-    from ..core.resume import unfinished_groups
+    from ..core.resume import Resumption
     from .streams import ReadingGroups
 
-    wanted = split_names([metrics, *([quality] if quality != "none" else [])])
-    chosen = scoring.chosen_metrics(wanted)
+    if quality == "reward" and reward_model is None:
+        reward_model = quality_model
+    judging = judge_options(judge, judge_model, judge_votes, judge_key_env, judge_max_calls)
+    sources = Sources(
+        embedder=embedder,
+        style_embedder=style_embedder,
+        dsi_encoder=dsi_encoder,
+        dsi_layers=_layers(dsi_layers),
+        quality_model=quality_model,
+        reward_model=reward_model,
+        judge=judging,
+        unigrams=unigrams,
+        loading=LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code),
+        embedding_cache=embedding_cache,
+    )
+    settings = {"window": mattr_window}
+    planned = plan(
+        split_names([metrics, *([quality] if quality != "none" else [])]),
+        sources,
+        tokenizer=tokenizer,
+        settings=settings,
+        deciles=deciles,
+        length=save_deciles is not None or report is not None,
+        workers=workers,
+        setup=Setup(
+            tokenizer=tokenizer,
+            embedder=embedder,
+            style=style_embedder or "style-lite",
+            dsi_layers=dsi_layers,
+            quality_model=quality_model,
+            reward_model=reward_model or "",
+            judge=judging.describe() if judging else "",
+            word_frequencies=unigrams.name if unigrams else "wordfreq, English",
+            settings=settings,
+        ),
+    )
+    if planned.skipped:
+        console.note("left out: " + "; ".join(f"{name} ({why})" for name, why in planned.skipped.items()))
     source = o.source(responses)
-    check_distinct(output, source)
-    tokenize = find_tokenizer(tokenizer)
+    side_outputs = [path for path in (save_deciles, report) if path is not None]
+    check_distinct(output, source, *side_outputs)
+    for path in side_outputs:
+        check_distinct(path, source)
     old = o.resumable(output, resume)
     groups = ReadingGroups(source, check_response, on_error, regroup)
+    stage = ScoreStage(planned, _builder(planned, save_deciles), _length_bias(report, length_unit, seed))
+    resumption = Resumption(old, stage.names, stage.observe)
     with RecordWriter(output, append=old is not None) as writer, console.progress(None, "responses") as advance:
-        scorer = scoring.Scorer(
-            chosen,
-            tokenize,
-            scoring.open_embedder(embedder, device, console.note) if scoring.needs_embedder(chosen) else None,
-            scoring.open_language_model(
-                quality_model,
-                LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code),
-                console.note,
-            )
-            if scoring.needs_language_model(chosen)
-            else None,
-        )
-        for records in scorer.run(unfinished_groups(groups, old, [metric.name for metric in chosen])):
+        for records in stage.run(resumption.unfinished(groups), console.note):
+            resumption.accept(records)
             for record in records:
                 writer.write(record)
             advance(len(records))
-    console.note(f"{writer.written:,} responses scored: {', '.join(metric.name for metric in chosen)}")
+    _finish(stage, planned, groups.sha256, save_deciles, report)
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    """The hidden states of dsi.
+
+    Raises:
+        UsageError: No list of numbers from 0 to 24.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) <= 24 for part in parts):
+        raise UsageError(f"--dsi-layers {text}: give numbers from 0 to 24 by commas, such as 6,7")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def _builder(planned: Any, wanted: Path | None) -> Any:
+    from ..core.metrics.deciles import DecileBuilder
+
+    return DecileBuilder(planned.metrics) if wanted is not None else None
+
+
+def _length_bias(wanted: Path | None, unit: Literal["words", "tokens", "chars"], seed: int) -> Any:
+    if wanted is None:
+        return None
+    from ..core.metrics.length_bias import LengthBias
+
+    return LengthBias(unit, seed)
+
+
+def _finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, report: Path | None) -> None:
+    """Write what was collected, and say what was done."""
+    summary = stage.summary
+    console.note(f"{summary.responses:,} responses scored: {', '.join(stage.names)}")
+    if summary.empty:
+        console.note(f"{summary.empty:,} of them without a word: their scores are null")
+    often = ", ".join(f"{name} {share:.0%}" for name, share in summary.often_null().items())
+    if often:
+        console.warn(f"often null, too little text for the metric: {often}; see divtool metrics")
+    if stage.judge is not None:
+        console.note(stage.judge.summary())
+    if save_deciles is not None:
+        for warning in stage.builder.warnings:
+            console.warn(warning)
+        _write_json(save_deciles, stage.builder.build(planned.definitions, tokenizer=planned.tokenizer, sha256=sha256))
+        console.note(f"wrote {save_deciles}: deciles by length")
+    if report is not None:
+        from .length_table import show_length_bias
+
+        found = stage.length_bias.report()
+        _write_json(report, found)
+        show_length_bias(found)
+
+
+def _write_json(path: Path, value: object) -> None:
+    import orjson
+
+    from ..core.jsonl import replacing
+
+    with replacing(path) as temporary:
+        temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -97,6 +97,13 @@ TASKS = _table(
         "stimuli as published with arXiv 2505.16245; prompts ours",
         ("eval",),
     ),
+    Entry(
+        "pool",
+        "evaluation.tasks.pool:POOL",
+        "any file of responses: distance between the responses of a prompt",
+        "measures as in the code of arXiv 2503.17126",
+        ("eval",),
+    ),
 )
 
 PROMPT_SETS = _table(

@@ -52,7 +52,7 @@ class ClosedPipe(DivtoolError):
     exit_code = 0
 
 
-def require_extra(module: str, extra: str) -> None:
-    """Raise `DivtoolError` with the install line unless a module of an optional extra is there."""
+def require_extra(module: str, extra: str, error: type[DivtoolError] = DivtoolError) -> None:
+    """Raise an error with the install line unless a module of an optional extra is there."""
     if find_spec(module) is None:
-        raise DivtoolError(f"this needs the package {module}: pip install 'divtool[{extra}]'")
+        raise error(f"this needs the package {module}: pip install 'divtool[{extra}]'")

@@ -268,13 +268,19 @@ def _open_output(path: Path) -> int:
 
 
 def check_distinct(output: str | Path, *inputs: str | Path) -> None:
-    """Raise `UsageError` where the output is one of the inputs: it would be emptied while it is read."""
+    """Raise `UsageError` where the output is one of the inputs: it would be emptied while it is read.
+
+    Two files that do not exist yet are told apart by name, so that two outputs can be checked as well.
+    """
     for source in inputs:
         try:
             read = os.fstat(sys.stdin.fileno()) if str(source) == "-" else os.stat(source)
             same = stat.S_ISREG(read.st_mode) and os.path.samestat(read, os.stat(output))
         except (OSError, ValueError, AttributeError):
-            continue  # One of the two does not exist, or is no file.
+            # One of the two does not exist, or is no file.
+            if "-" not in (str(source), str(output)) and os.path.abspath(source) == os.path.abspath(output):
+                raise UsageError(f"{output} is named twice; name another output") from None
+            continue
         if same:
             raise UsageError(f"{output} is the input as well; name another output")
 

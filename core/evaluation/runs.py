@@ -103,9 +103,10 @@ def sample_run(
         announce: Hears what takes long.
         on_tokens: Hears of tokens as they come.
     """
+    prompt_set = task.prompts()
     backend = open_backend("transformers", model, loading, announce)
     preset = _preset(task, plan, backend)
-    rows = builtin_rows(task.prompt_set, plan.prompts or preset.prompts, plan.seed)
+    rows = builtin_rows(prompt_set, plan.prompts or preset.prompts, plan.seed)
     options = SampleOptions(
         samples=plan.samples or preset.samples,
         seed=plan.seed,

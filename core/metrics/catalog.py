@@ -13,6 +13,7 @@ from .registry import Direction, Level, Metric
 _OURS = "divtool"
 _FIELD = "field"
 _SHAIB = "arXiv 2403.00553"
+_NOVELTY = "arXiv 2504.05228"
 _DEVIATION = "code of arXiv 2503.17126"
 
 
@@ -35,9 +36,9 @@ def _row(
         target=target,
         takes=takes,
         direction=sign,
-        formula=formula,
+        template=formula,
         range=span,
-        null=null,
+        null=null.format(**args),
         source=source,
         args=args,
     )
@@ -53,6 +54,12 @@ def _distinct(k: int) -> Metric:
     formula = f"distinct {k}-grams / {k}-grams, pooled over the texts, none crossing a border"
     target, null, source = "ngrams:distinct", f"no {k}-gram", "arXiv 1510.03055"
     return _row(f"distinct_{k}", "set", target, "word_lists", "+", formula, "(0, 1]", null, source, k=k)
+
+
+def _corpus_distinct(k: int) -> Metric:
+    formula = f"distinct {k}-grams / {k}-grams, pooled over all prompts"
+    target, null, source = "ngrams:CorpusDistinct", f"no {k}-gram", "arXiv 1510.03055"
+    return _row(f"corpus_distinct_{k}", "run", target, "words", "+", formula, "(0, 1]", null, source, k=k)
 
 
 def _unique_first(k: int) -> Metric:
@@ -87,7 +94,8 @@ _LEXICAL = (
     _row("maas", "response", "lexical:maas", "counts", "-",
          "(ln N - ln V) / (ln N)^2", ">= 0", "under 2 words", "Maas 1972"),
     _row("mattr", "response", "lexical:mattr", "words", "+",
-         "mean V / N of all windows of 50 words", "(0, 1]", "under 50 words", "Covington and McFall 2010", window=50),
+         "mean V / N of all windows of {window} words", "(0, 1]", "under {window} words",
+         "Covington and McFall 2010", window=50),
     _row("mtld", "response", "lexical:mtld", "words", "+",
          "N / factors at a type-token ratio of 0.72, mean of both directions", "> 0",
          "under 50 words, or no word repeated", "McCarthy and Jarvis 2010"),
@@ -108,7 +116,7 @@ _LEXICAL = (
 )
 
 _SEMANTIC = (
-    _row("dsi_lite", "response", "semantic:dsi_lite", "piece_vectors", "+",
+    _row("dsi_lite", "response", "semantic:dsi_lite", "piece_resultant", "+",
          "mean 1 - cos over pairs of static word-piece vectors of the text", "[0, 2]", "under 2 pieces", _OURS),
     _row("semantic_deviation", "group", "semantic:semantic_deviation", "embeddings", "+",
          "mean 1 - cos to the other texts of the prompt", "[0, 2]", "no word, under 2 texts", _DEVIATION),
@@ -118,6 +126,12 @@ _SEMANTIC = (
 )
 
 _OTHER = (
+    _row("dsi", "response", "semantic:dsi", "contextual_resultant", "+",
+         "mean 1 - cos over pairs of contextual token vectors of layers 6 and 7 of BERT-large", "[0, 2]",
+         "under 2 tokens", "Johnson et al. 2022"),
+    _row("word_rarity", "response", "rarity:word_rarity", "content_frequencies", "+",
+         "mean over content words of -log10 of the word's frequency in a large corpus, floor 1e-9", "(0, 9]",
+         "no content word", _OURS),
     _row("pool_word_rarity", "group", "ngrams:pool_word_rarity", "word_lists", "+",
          "-mean over words of count / total in the prompt's pool", "[-1, 0)", "no word", "arXiv 2501.18101"),
     _row("mean_logprob", "response", "likelihood:mean_logprob", "record", "0",
@@ -126,6 +140,18 @@ _OTHER = (
          "exp(-mean ln p(token)) under the quality model", ">= 1", "0 tokens", _FIELD),
     _row("bits_per_char", "response", "likelihood:bits_per_char", "token_logprobs_and_text", "0",
          "-sum log2 p(token) / chars under the quality model", ">= 0", "0 chars, 0 tokens", _FIELD),
+    _row("reward", "response", "quality:reward", "reward_logit", "0",
+         "the one logit of a reward model on [prompt, response]", "real", "too long for the model", _FIELD),
+    _row("judge", "response", "quality:judge", "ratings", "0",
+         "mean of a judge's ratings from 1 to 10", "[1, 10]", "no vote could be read", _FIELD),
+)
+
+_DECILES = (
+    _row("dd_<metric>", "decile", "deciles:diversity_decile", "deciles", "+",
+         "1 + (edges below + edges not above) / 2 among texts of its length; 11 - that where lower is more diverse",
+         "[1, 10]", "length outside the map, metric null", "arXiv 2505.16245"),
+    _row("dd_mean", "decile", "deciles:diversity_decile", "deciles", "+",
+         "mean of dd_ttr, dd_word_entropy, dd_dsi (or dd_dsi_lite)", "[1, 10]", "all three null", "arXiv 2505.16245"),
 )
 
 _SET = (
@@ -141,7 +167,8 @@ _SET = (
          "mean BLEU of each text against all others, orders to min(4, N), smoothing 1", "[0, 1]",
          "under 2 texts", "arXiv 1802.01886"),
     _row("homogenization_rougel", "set", "overlap:homogenization_rougel", "word_lists", "-",
-         "mean 2 LCS / (N_i + N_j) over pairs of texts", "[0, 1]", "under 2 texts", "arXiv 2309.05196"),
+         "mean 2 LCS / (N_i + N_j) over pairs of texts (over 2,000 texts: sampled, 200,000 pairs, standard error below "
+         "0.0012)", "[0, 1]", "under 2 texts", "arXiv 2309.05196"),
     _row("self_repetition", "set", "ngrams:self_repetition", "word_lists", "-",
          "mean ln(1 + sum over a text's 4-grams of the other texts holding it)", ">= 0",
          "under 2 texts of 4 words", _SHAIB),
@@ -162,24 +189,43 @@ _SET = (
          "exp(entropy of s / sum s), s = singular values of the centred embeddings", "0 or [1, min(n - 1, d)]",
          "under 3 texts", "Roy and Vetterli 2007"),
     _row("semantic_clusters", "set", "semantic:semantic_clusters", "embeddings", "+",
-         "clusters of average linkage on 1 - cos, cut at 0.20", "1..n", "no text, over 2,000 texts", _OURS, cut=0.20),
+         "clusters of average linkage on 1 - cos, cut at {cut:.2f}", "1..n", "no text, over 2,000 texts", _OURS,
+         cut=0.20),
     _row("cluster_entropy", "set", "semantic:cluster_entropy", "embeddings", "+",
-         "-sum p log2 p of the cluster shares", "[0, log2 n] bits", "no text, over 2,000 texts", _OURS, cut=0.20),
+         "-sum p log2 p of the cluster shares, cut at {cut:.2f}", "[0, log2 n] bits",
+         "no text, over 2,000 texts", _OURS, cut=0.20),
     _row("cluster_entropy_norm", "set", "semantic:cluster_entropy_norm", "embeddings", "+",
-         "cluster_entropy / log2 n", "[0, 1]", "under 2 texts, over 2,000 texts", _OURS, cut=0.20),
+         "cluster_entropy / log2 n, cut at {cut:.2f}", "[0, 1]", "under 2 texts, over 2,000 texts", _OURS, cut=0.20),
     _row("distinct_k_nb", "set", "novelty:distinct_k_nb", "texts_and_embeddings", "+",
-         "equivalence classes among the first 10 texts", "1..10", "under 10 texts", "arXiv 2504.05228", k=10),
+         "equivalence classes among the first {k} texts, alike at 1 - cos <= {cut:.2f}, {partition} partition", "1..k",
+         "under k texts", _NOVELTY, k=10, cut=0.20, partition="linkage"),
+    _row("utility_k", "set", "novelty:utility_of", "rated_texts", "+",
+         "sum 0.8^(i-1) g_i / sum 0.8^(i-1) over the first {k} texts, g_i = rating if text i opens a class, else 0",
+         "[0, 10]", "under k texts", _NOVELTY, k=10, cut=0.20, partition="linkage"),
+    _row("utility_k_mean", "set", "novelty:utility_mean_of", "rated_texts", "+",
+         "mean of utility_k over 100 seeded orders of the first {k} texts",
+         "[0, 10]", "under k texts", _NOVELTY, k=10, cut=0.20, partition="linkage"),
+)
+
+_RUN = (
+    *map(_corpus_distinct, (1, 2, 3, 4)),
+    _row("avgout_dullness", "run", "dullness:Dullness", "next_tokens", "-",
+         "<D, D>, D = mean over all responses of the mean next-token distribution over their positions, content tokens",
+         "(0, 1]", "no position", "arXiv 2001.05467"),
 )
 # fmt: on
 
-METRICS: dict[str, Metric] = {row.name: row for row in (*_LEXICAL, *_SEMANTIC, *_OTHER, *_SET)}
+METRICS: dict[str, Metric] = {row.name: row for row in (*_LEXICAL, *_SEMANTIC, *_OTHER, *_DECILES, *_SET, *_RUN)}
 
 # Other names of the same number; never a second column.
 ALIASES: dict[str, str] = {"remote_clique": "semantic_distance"}
+
+# Levels with a value for each response: what `score` computes.
+PER_RESPONSE = frozenset({"response", "group"})
 
 # For scored records: metrics that have a value for each response.
 PRESETS: dict[str, tuple[str, ...]] = {
     "lexical": tuple(row.name for row in _LEXICAL),
     "semantic": tuple(row.name for row in _SEMANTIC),
-    "all": tuple(name for name, row in METRICS.items() if row.level != "set"),
+    "all": tuple(name for name, row in METRICS.items() if row.level in PER_RESPONSE),
 }

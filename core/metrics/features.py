@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .text import Tokenizer, sentences
 
@@ -15,32 +15,38 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.floating[Any]]
 
-_Input = TypeVar("_Input")
+Lookup = Callable[[Mapping[str, Any]], Any]
+
+# Features of a response that a model or a table supplies; see `supplies`.
+SUPPLIED = frozenset(
+    {"piece_resultant", "contextual_resultant", "token_logprobs", "reward_logit", "ratings", "content_frequencies"}
+)
 
 
 class ResponseFeatures:
-    """The features of one response; ``Metric.takes`` of level ``response`` names an attribute.
+    """The features of one response; ``Metric.takes`` of level ``response`` names one.
 
     Args:
         record: The response record.
         tokenize: Text to words.
-        piece_vectors: Text to static word-piece vectors [pieces, d], for ``dsi_lite``.
-        token_logprobs: Record to the natural-log probabilities of its tokens under the quality model.
+        supplied: For each supplied feature that is asked for, record to value.
     """
 
     def __init__(
-        self,
-        record: Mapping[str, Any],
-        tokenize: Tokenizer,
-        piece_vectors: Callable[[str], Vectors] | None = None,
-        *,
-        token_logprobs: Callable[[Mapping[str, Any]], Vectors] | None = None,
+        self, record: Mapping[str, Any], tokenize: Tokenizer, supplied: Mapping[str, Lookup] | None = None
     ) -> None:
         self.record = record
         self.text: str = record["response"]
         self._tokenize = tokenize
-        self._piece_vectors = piece_vectors
-        self._token_logprobs = token_logprobs
+        self._supplied = supplied or {}
+
+    def get(self, name: str) -> Any:
+        """A feature by name: a supplied one, or an attribute of this class."""
+        if name not in SUPPLIED:
+            return getattr(self, name)
+        if name not in self._supplied:
+            raise ValueError(f"a metric needs '{name}', and nothing supplies it")
+        return self._supplied[name](self.record)
 
     @cached_property
     def words(self) -> list[str]:
@@ -62,20 +68,10 @@ class ResponseFeatures:
         """Both, for metrics that relate them."""
         return self.words, self.sentences
 
-    @cached_property
-    def piece_vectors(self) -> Vectors:
-        """Static vectors of the word pieces, [pieces, d]."""
-        return _need(self._piece_vectors, "piece_vectors")(self.text)
-
-    @cached_property
-    def token_logprobs(self) -> Vectors:
-        """Natural-log probability of each response token under the quality model."""
-        return _need(self._token_logprobs, "token_logprobs")(self.record)
-
     @property
     def token_logprobs_and_text(self) -> tuple[Vectors, str]:
         """Both, for metrics that relate them."""
-        return self.token_logprobs, self.text
+        return self.get("token_logprobs"), self.text
 
 
 class GroupFeatures:
@@ -89,6 +85,7 @@ class GroupFeatures:
         responses: The responses of one prompt, by ``sample_index``.
         embed: Texts to sentence vectors [n, d] of any length; called once, with distinct texts.
         style_embed: The same for style vectors; style-lite without it.
+        ratings: What each response is worth to a reader, for utility.
     """
 
     def __init__(
@@ -96,10 +93,16 @@ class GroupFeatures:
         responses: Sequence[ResponseFeatures],
         embed: Callable[[list[str]], Vectors] | None = None,
         style_embed: Callable[[list[str]], Vectors] | None = None,
+        ratings: Sequence[float] | None = None,
     ) -> None:
         self.responses = responses
         self._embed = embed
         self._style_embed = style_embed
+        self._ratings = ratings
+
+    def get(self, name: str) -> Any:
+        """A feature by name."""
+        return getattr(self, name)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -114,12 +117,21 @@ class GroupFeatures:
     @cached_property
     def embeddings(self) -> NDArray[np.float64]:
         """Unit rows [n, d] in float64; zero rows for responses without a word."""
-        return _unit_rows(self.texts, _need(self._embed, "embed"))
+        if self._embed is None:
+            raise ValueError("a metric needs 'embeddings', and no embedder was passed")
+        return _unit_rows(self.texts, self._embed)
 
     @property
     def texts_and_embeddings(self) -> tuple[list[str], NDArray[np.float64]]:
         """Both, for metrics that decide short texts by their words."""
         return self.texts, self.embeddings
+
+    @property
+    def rated_texts(self) -> tuple[list[str], NDArray[np.float64], Sequence[float]]:
+        """Texts, embeddings and ratings."""
+        if self._ratings is None:
+            raise ValueError("a metric needs 'ratings', and none were passed")
+        return self.texts, self.embeddings, self._ratings
 
     @cached_property
     def style_vectors(self) -> NDArray[np.float64]:
@@ -131,13 +143,6 @@ class GroupFeatures:
         from .style import style_lite
 
         return _unit_rows(self.texts, lambda texts: np.stack([style_lite(text) for text in texts]))
-
-
-def _need(feature: Callable[[_Input], Vectors] | None, name: str) -> Callable[[_Input], Vectors]:
-    """The encoder, or an error: who asks for a metric has to pass what it needs."""
-    if feature is None:
-        raise ValueError(f"a metric needs '{name}', and none was passed to its features")
-    return feature
 
 
 def _unit_rows(texts: Sequence[str], encode: Callable[[list[str]], Vectors]) -> NDArray[np.float64]:

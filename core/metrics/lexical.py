@@ -58,13 +58,16 @@ def mattr(words: Sequence[str], window: int = 50) -> float | None:
     """
     if len(words) < window:
         return None
-    counts = Counter(words[:window])
-    types = len(counts)
-    total = types
+    first = Counter(words[:window])
+    counts = dict.fromkeys(words, 0)
+    counts.update(first)
+    total = types = len(first)
     for old, new in zip(words, words[window:], strict=False):
         counts[old] -= 1
-        types -= counts[old] == 0
-        types += counts[new] == 0
+        if not counts[old]:
+            types -= 1
+        if not counts[new]:
+            types += 1
         counts[new] += 1
         total += types
     return total / (window * (len(words) - window + 1))
@@ -135,7 +138,10 @@ def word_entropy_norm(counts: Mapping[str, int]) -> float | None:
 def within_distinct(words: Sequence[str], k: int) -> float | None:
     """Distinct k-grams / k-grams of one text. Range (0, 1], higher is more diverse. Null under k words."""
     total = len(words) - k + 1
-    return len(set(zip(*(words[i:] for i in range(k)), strict=False))) / total if total > 0 else None
+    if total <= 0:
+        return None
+    grams = words if k == 1 else zip(*(words[i:] for i in range(k)), strict=False)
+    return len(set(grams)) / total
 
 
 def repetition(words: Sequence[str], k: int = 4) -> float | None:

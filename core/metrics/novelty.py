@@ -11,25 +11,66 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+Vectors = NDArray[np.float64]
+
 _SHORT = 5  # white-space words; up to here shared words decide, not vectors
 _PATIENCE = 0.8  # the chance that the reader asks for one more answer
 
 
-def distinct_k_nb(texts_and_embeddings: tuple[Sequence[str], NDArray[np.float64]], k: int = 10) -> int | None:
+def distinct_k_nb(
+    texts_and_embeddings: tuple[Sequence[str], Vectors], k: int = 10, cut: float = 0.20, partition: str = "linkage"
+) -> int | None:
     """Number of equivalence classes among the first k texts.
 
     Range 1..k, higher is more diverse. Null for fewer than k texts with a word; texts without one
     are left out.
     """
-    texts, embeddings = texts_and_embeddings
+    classes = first_classes(*texts_and_embeddings, k, cut, partition)
+    return None if classes is None else len(set(classes.values()))
+
+
+def utility_of(
+    rated_texts: tuple[Sequence[str], Vectors, Sequence[float]],
+    k: int = 10,
+    cut: float = 0.20,
+    partition: str = "linkage",
+) -> float | None:
+    """``utility_k`` of the first k texts in their order.
+
+    Range [0, 10], higher is more diverse and better. Null for fewer than k texts with a word.
+    """
+    texts, embeddings, ratings = rated_texts
+    classes = first_classes(texts, embeddings, k, cut, partition)
+    return None if classes is None else utility_k(list(classes.values()), [ratings[row] for row in classes])
+
+
+def utility_mean_of(
+    rated_texts: tuple[Sequence[str], Vectors, Sequence[float]],
+    k: int = 10,
+    cut: float = 0.20,
+    partition: str = "linkage",
+) -> float | None:
+    """``utility_k_mean`` of the first k texts.
+
+    Range [0, 10], higher is more diverse and better. Null for fewer than k texts with a word.
+    """
+    texts, embeddings, ratings = rated_texts
+    classes = first_classes(texts, embeddings, k, cut, partition)
+    return None if classes is None else utility_k_mean(list(classes.values()), [ratings[row] for row in classes])
+
+
+def first_classes(
+    texts: Sequence[str], embeddings: Vectors, k: int, cut: float, partition: str
+) -> dict[int, int] | None:
+    """Class label by place of each of the first k texts with a word; None where there are fewer."""
     kept = [row for row, text in enumerate(texts) if text][:k]
     if len(kept) < k:
         return None
     first = [texts[row] for row in kept]
-    return len(set(equivalence_classes(first, same(first, embeddings[kept]))))
+    return dict(zip(kept, equivalence_classes(first, same(first, embeddings[kept], cut), partition), strict=True))
 
 
-def same(texts: Sequence[str], embeddings: NDArray[np.float64], cut: float = 0.20) -> NDArray[np.bool_]:
+def same(texts: Sequence[str], embeddings: Vectors, cut: float = 0.20) -> NDArray[np.bool_]:
     """Whether two texts count as the same answer, for all pairs [n, n].
 
     Two texts of at most 5 white-space words: twice their shared word types reach the longer's word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -53,33 +54,65 @@ def self_bleu_each(word_lists: WordLists, order: int = 4) -> _Floats:
 
 def _clipped_matches(kept: WordLists, lengths: _Ints, order: int) -> Iterator[_Ints]:
     """For n = 1..order: each text's n-gram matches, clipped at the largest count in any other text."""
-    vocabulary: dict[str, int] = {}
-    ids = np.array([vocabulary.setdefault(word, len(vocabulary)) for word in chain.from_iterable(kept)], dtype=np.int64)
+    vocabulary: defaultdict[str, int] = defaultdict()
+    vocabulary.default_factory = vocabulary.__len__
+    size = int(lengths.sum())
+    ids = np.fromiter(map(vocabulary.__getitem__, chain.from_iterable(kept)), dtype=np.int64, count=size)
     text_of = np.repeat(np.arange(len(kept)), lengths)
     # Words from here to the end of the own text: an n-gram that needs more would cross the border.
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(ids))
-    starts, grams = np.arange(len(ids)), ids
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(size)
+    starts, grams = np.arange(size), np.zeros(size, dtype=np.int64)
     for n in range(1, order + 1):
-        if n > 1:
-            inside = left[starts] >= n
-            starts = starts[inside]
-            grams = np.unique(grams[inside] * len(vocabulary) + ids[starts + n - 1], return_inverse=True)[1]
-        pairs, count = np.unique(grams * len(kept) + text_of[starts], return_counts=True)
-        gram, text = np.divmod(pairs, len(kept))
-        matches = np.minimum(count, _most_elsewhere(gram, text, count))
-        yield np.bincount(text, matches, minlength=len(kept)).astype(np.int64)
+        inside = left[starts] >= n
+        starts = starts[inside]
+        keys = grams[inside] * len(vocabulary) + ids[starts + n - 1]
+        by_key = _stable_order(keys)  # stable: the texts of an n-gram stay in order
+        keys, starts = keys[by_key], starts[by_key]
+        texts, new_gram = text_of[starts], _changes(keys)
+        new_pair = new_gram | _changes(texts)
+        # No n-gram of one text alone has a match, nor has a longer one that begins with it.
+        grams = np.cumsum(new_gram) - 1
+        shared = (np.bincount(grams, new_pair) > 1)[grams]
+        starts, grams = starts[shared], grams[shared]
+        first = np.flatnonzero(new_pair[shared])
+        count = np.diff(first, append=len(starts))
+        # What stands once in a text and also in another is a match; only higher counts need to be compared.
+        several = np.flatnonzero(count > 1)
+        most = np.maximum(_most_elsewhere(grams[first[several]], count[several]), 1)
+        count[several] = np.minimum(count[several], most)
+        yield np.bincount(texts[shared][first], count, minlength=len(kept)).astype(np.int64)
 
 
-def _most_elsewhere(gram: _Ints, text: _Ints, count: _Ints) -> _Ints:
-    """For each (n-gram, text) row, the largest count of the n-gram in any other text."""
+def _stable_order(keys: _Ints) -> _Ints:
+    """The places of keys >= 0 in ascending order, equal ones as they stand.
+
+    Digit by digit: NumPy sorts 16-bit numbers in linear time.
+    """
+    order = np.argsort(keys.astype(np.uint16), kind="stable")  # the cast keeps the low 16 bits
+    for shift in range(16, int(keys.max(initial=0)).bit_length(), 16):
+        digit = (keys >> shift).astype(np.uint16)[order]
+        order = order[np.argsort(digit, kind="stable")]
+    return order
+
+
+def _changes(values: _Ints) -> NDArray[np.bool_]:
+    """Whether each value differs from the one before it; the first does."""
+    differs = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=differs[1:])
+    return differs
+
+
+def _most_elsewhere(gram: _Ints, count: _Ints) -> _Ints:
+    """For rows of one (n-gram, text) each, sorted by n-gram: the largest count of the n-gram in another row, or 0."""
     if not len(gram):
         return count
-    by_count = np.lexsort((count, gram))
-    sizes = np.bincount(gram)
-    last = np.cumsum(sizes) - 1  # where, in that order, the largest count of each n-gram stands
-    first_count, first_text = count[by_count[last]], text[by_count[last]]
-    second_count = np.where(sizes > 1, count[by_count[last - 1]], 0)
-    return np.where(text == first_text[gram], second_count[gram], first_count[gram])
+    begins = _changes(gram)
+    at, place = np.flatnonzero(begins), np.cumsum(begins) - 1
+    largest = np.maximum.reduceat(count, at)[place]
+    is_largest = count == largest
+    second = np.maximum.reduceat(np.where(is_largest, 0, count), at)[place]
+    alone = is_largest & (np.add.reduceat(is_largest, at, dtype=np.int64)[place] == 1)
+    return np.where(alone, second, largest)
 
 
 def _closest_other(lengths: _Ints) -> _Ints:

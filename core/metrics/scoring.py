@@ -3,46 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
-from ..errors import UsageError, require_extra, unknown_name
+from ..errors import UsageError, unknown_name
 from ..jsonl import Record, Row
-from ..models.names import check_model_name
-from ..records import messages
-from .catalog import METRICS, PRESETS
-from .features import GroupFeatures, ResponseFeatures
+from .catalog import METRICS, PER_RESPONSE, PRESETS
+from .plain import Calculator, Chunk, PlainMetrics, Values
 from .registry import Metric
-from .text import Tokenizer
+from .supplies import Sources, Supplies, Supply
 
-if TYPE_CHECKING:
-    from ..models.embedder import Embedder
-    from ..models.language import LanguageModel
-    from ..models.options import LoadOptions
-
-# Responses that are encoded together: groups are small, and encoders want full batches.
+# Responses that are taken together: groups are small, and models want full batches.
 _CHUNK = 256
-_NEEDS_EMBEDDER = frozenset({"embeddings", "piece_vectors", "texts_and_embeddings"})
-_NEEDS_LANGUAGE_MODEL = frozenset({"token_logprobs", "token_logprobs_and_text"})
 
 
-def chosen_metrics(names: Sequence[str]) -> list[Metric]:
-    """The per-response metrics behind names and presets, in the order asked for.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The metrics of a run.
+
+    Attributes:
+        metrics: What to compute, in the order asked for.
+        skipped: Members of the preset `all` whose needs are not met, each with what is missing.
+    """
+
+    metrics: list[Metric]
+    skipped: dict[str, str]
+
+
+def choose_metrics(names: Sequence[str], sources: Sources) -> Choice:
+    """The per-response metrics behind names and presets.
+
+    Args:
+        names: As the user wrote them.
+        sources: What is there; the preset `all` leaves out what has its needs not met.
 
     Raises:
-        UsageError: An unknown name; set metrics are `eval`'s.
+        UsageError: An unknown name; set metrics are `eval`'s, and deciles come with a map.
     """
-    usable = {name: metric for name, metric in METRICS.items() if metric.level != "set"}
+    usable = {name: metric for name, metric in METRICS.items() if metric.level in PER_RESPONSE}
     chosen: dict[str, Metric] = {}
+    skipped: dict[str, str] = {}
     for name in names:
         if name not in PRESETS and name not in usable:
-            raise unknown_name("metric", name, [*PRESETS, *usable])
+            raise _no_metric(name, [*PRESETS, *usable])
         for member in PRESETS.get(name, (name,)):
-            if member in usable:
+            missing = sources.unmet(usable[member]) if name == "all" else None
+            if missing is None:
                 chosen[member] = usable[member]
+            else:
+                skipped[member] = missing
     if not chosen:
         raise UsageError("no metric named; see divtool metrics")
-    return list(chosen.values())
+    return Choice(list(chosen.values()), {name: why for name, why in skipped.items() if name not in chosen})
+
+
+def _no_metric(name: str, known: Sequence[str]) -> UsageError:
+    if name.startswith("dd_"):
+        return UsageError(f"'{name}' comes with --deciles FILE, for every metric of that map")
+    if name in METRICS:
+        return UsageError(f"'{name}' is a number of a whole set of responses; see divtool eval --metrics {name}")
+    return unknown_name("metric", name, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,107 +71,63 @@ class Scorer:
 
     Attributes:
         metrics: What to compute.
-        tokenize: Text to words.
-        embedder: For metrics on embeddings, or None.
-        language_model: For perplexity, or None.
+        supplies: What models and tables supply.
+        tokenizer: As in `text.tokenizer`.
+        settings: Settings of metrics that differ from the usual ones.
+        workers: Processes for the metrics that need no model.
     """
 
     metrics: Sequence[Metric]
-    tokenize: Tokenizer
-    embedder: Embedder | None = None
-    language_model: LanguageModel | None = None
+    supplies: Supplies = field(default_factory=Supplies)
+    tokenizer: str = "word"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    workers: int = 1
 
     def run(self, groups: Iterable[list[Row]]) -> Iterator[list[Record]]:
         """Scored records, group by group, in input order; scores that a record has already stay beside the new ones."""
-        functions = [(metric, metric.load()) for metric in self.metrics]
-        for chunk in _chunks(groups):
-            rows = [row for group in chunk for row in group]
-            embed = self._encoder([row.data["response"] for row in rows])
-            logprobs = self._logprobs([row.data for row in rows])
-            for group in chunk:
-                yield self._scored(group, functions, embed, logprobs)
+        plain = PlainMetrics(
+            [metric for metric in self.metrics if not self.supplies.needed(metric)],
+            self.tokenizer,
+            self.settings,
+            self.workers,
+        )
+        modelled = [metric for metric in self.metrics if self.supplies.needed(metric)]
+        calculator = Calculator(modelled, self.tokenizer, self.settings)
+        for chunk, plain_values in plain.map(_chunks(groups)):
+            model_values = self._modelled(chunk, calculator) if modelled else [{}] * len(chunk)
+            for group, some, others in zip(chunk, plain_values, model_values, strict=True):
+                yield self._scored(group, some | others)
 
-    def _scored(
-        self, group: list[Row], functions: Sequence[tuple[Metric, Any]], embed: Any, logprobs: Any
-    ) -> list[Record]:
-        pieces = self.embedder.piece_vectors if self.embedder else None
-        responses = [ResponseFeatures(row.data, self.tokenize, pieces, token_logprobs=logprobs) for row in group]
-        features = GroupFeatures(responses, embed)
-        scores: list[dict[str, Any]] = [dict(row.data.get("scores") or {}) for row in group]
-        for metric, function in functions:
-            if metric.level == "group":
-                values = function(getattr(features, metric.takes))
-            else:
-                values = [function(getattr(response, metric.takes)) for response in responses]
-            for score, value in zip(scores, values, strict=True):
-                score[metric.name] = value
-        return [{**row.data, "scores": score} for row, score in zip(group, scores, strict=True)]
+    def _modelled(self, chunk: Chunk, calculator: Calculator) -> list[Values]:
+        """The values that need models: each feature for the whole chunk at once."""
+        records = [[row.data for row in group] for group in chunk]
+        flat = [record for group in records for record in group]
+        supplied = {name: supply.prepare(flat) for name, supply in self.supplies.features.items()}
+        embed = _rows(self.supplies.embed, flat)
+        style_embed = _rows(self.supplies.style_embed, flat)
+        return [calculator.values(group, supplied, embed, style_embed) for group in records]
 
-    def _encoder(self, texts: Sequence[str]) -> Callable[[list[str]], Any] | None:
-        """A lookup of the chunk's embeddings, each distinct text encoded once."""
-        if self.embedder is None or not any(metric.takes == "embeddings" for metric in self.metrics):
-            return None
-        import numpy as np
-
-        distinct = {text: row for row, text in enumerate(dict.fromkeys(text for text in texts if text.strip()))}
-        vectors = self.embedder.encode(list(distinct)) if distinct else np.zeros((0, 1))
-        return lambda wanted: vectors[[distinct[text] for text in wanted]]
-
-    def _logprobs(self, records: Sequence[Record]) -> Callable[[Mapping[str, Any]], Any] | None:
-        """A lookup of the chunk's token log-probabilities, given each record's own prompt."""
-        if self.language_model is None:
-            return None
-        from ..models.likelihood import response_logprobs
-
-        keys = list(dict.fromkeys(_chat_and_text(record) for record in records))
-        values = dict(zip(keys, response_logprobs(self.language_model, keys), strict=True))
-        return lambda record: values[_chat_and_text(record)]
+    def _scored(self, group: list[Row], values: Values) -> list[Record]:
+        names = [metric.name for metric in self.metrics]
+        columns = zip(*(values[name] for name in names), strict=True)
+        return [
+            {**row.data, "scores": {**(row.data.get("scores") or {}), **dict(zip(names, scores, strict=True))}}
+            for row, scores in zip(group, columns, strict=True)
+        ]
 
 
-def needs_embedder(metrics: Iterable[Metric]) -> bool:
-    """Whether any of the metrics reads embeddings or word-piece vectors."""
-    return any(metric.takes in _NEEDS_EMBEDDER for metric in metrics)
+def _rows(supply: Supply | None, records: Sequence[Record]) -> Callable[[list[str]], Any] | None:
+    """A lookup of the vectors of many texts, [texts, d]."""
+    if supply is None:
+        return None
+    import numpy as np
+
+    vectors = supply.prepare(record for record in records if record["response"].strip())
+    return lambda texts: np.stack([vectors({"response": text}) for text in texts])
 
 
-def needs_language_model(metrics: Iterable[Metric]) -> bool:
-    """Whether any of the metrics reads token log-probabilities of a quality model."""
-    return any(metric.takes in _NEEDS_LANGUAGE_MODEL for metric in metrics)
-
-
-def open_embedder(name: str, device: str, announce: Callable[[str], None]) -> Embedder:
-    """The sentence embedder of this name.
-
-    Raises:
-        DivtoolError: It cannot be loaded, or the extra is not installed.
-    """
-    check_model_name("embedder", name)
-    require_extra("sentence_transformers", "models")
-    from ..models.embedder import Embedder
-
-    embedder = Embedder(name, None if device == "auto" else device)
-    announce(embedder.describe())
-    return embedder
-
-
-def open_language_model(name: str, options: LoadOptions, announce: Callable[[str], None]) -> LanguageModel:
-    """The language model that perplexity is taken under.
-
-    Raises:
-        DivtoolError: It cannot be loaded, or the extra is not installed.
-    """
-    check_model_name("model", name)
-    require_extra("torch", "models")
-    from ..models.language import load
-
-    return load(name, options, announce)
-
-
-def _chat_and_text(record: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], str]:
-    return tuple((m["role"], m["content"]) for m in messages(record["prompt"])), record["response"]
-
-
-def _chunks(groups: Iterable[list[Row]]) -> Iterator[list[list[Row]]]:
-    chunk: list[list[Row]] = []
+def _chunks(groups: Iterable[list[Row]]) -> Iterator[Chunk]:
+    chunk: Chunk = []
     held = 0
     for group in groups:
         chunk.append(group)

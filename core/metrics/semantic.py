@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,38 @@ def _filled(vectors: Vectors) -> Vectors:
     return kept
 
 
-def mean_pairwise_distance(vectors: Vectors) -> float | None:
-    """Mean 1 - cosine over unordered pairs of unit rows, 1 - (|s|^2 - n) / (n (n - 1)) with s their sum: O(n d).
+class Resultant(NamedTuple):
+    """Unit vectors as their sum: all that their mean pairwise distance needs, however many they are.
 
-    Range [0, 2], higher is more diverse. Null under 2 rows that are not zero.
+    Attributes:
+        total: Sum of the unit vectors, [d].
+        n: How many there are; zero vectors are none.
     """
-    kept = _filled(vectors)
-    n = len(kept)
+
+    total: Vectors
+    n: int
+
+
+def resultant(vectors: NDArray[np.floating[Any]]) -> Resultant:
+    """The sum of rows scaled to length 1, zero rows left out.
+
+    Args:
+        vectors: Rows of any length, [n, d].
+    """
+    rows = np.asarray(vectors, dtype=np.float64)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    units = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return Resultant(units.sum(axis=0), int(np.count_nonzero(lengths)))
+
+
+def mean_pairwise_distance(vectors: Resultant) -> float | None:
+    """Mean 1 - cosine over unordered pairs of unit vectors, 1 - (|s|^2 - n) / (n (n - 1)) with s their sum: O(n d).
+
+    Range [0, 2], higher is more diverse. Null under 2 vectors.
+    """
+    total, n = vectors
     if n < 2:
         return None
-    total = kept.sum(axis=0)
     return _clip(1 - (float(total @ total) - n) / (n * (n - 1)))
 
 
@@ -45,7 +67,7 @@ def semantic_distance(embeddings: Vectors) -> float | None:
     Range [0, 2], higher is more diverse. Null under 2 texts. With the divisor n (n - 1) / 2 this
     is also the remote clique.
     """
-    return mean_pairwise_distance(embeddings)
+    return mean_pairwise_distance(Resultant(embeddings.sum(axis=0), int(embeddings.any(axis=1).sum())))
 
 
 def semantic_deviation(embeddings: Vectors) -> list[float | None]:
@@ -62,20 +84,22 @@ def semantic_deviation(embeddings: Vectors) -> list[float | None]:
     return [_clip(float(distance)) if kept else None for distance, kept in zip(distances, there, strict=True)]
 
 
-def dsi_lite(token_vectors: NDArray[np.floating[Any]]) -> float | None:
-    """Divergent semantic integration on static vectors: mean 1 - cosine over unordered pairs of those of one text.
+def dsi(token_vectors: Resultant) -> float | None:
+    """Divergent semantic integration: mean 1 - cosine over unordered pairs of a text's contextual token vectors.
 
-    Not comparable with ``dsi``, which takes contextual vectors of layers 6 and 7 of BERT-large. Range [0, 2],
-    higher is more diverse. Null under 2 vectors; zero vectors are left out. Source: after Johnson et al. 2022.
-
-    Args:
-        token_vectors: [tokens, d], of any length.
+    Vectors of layers 6 and 7 of BERT-large, sentence by sentence. Range [0, 2], higher is more diverse. Null under 2
+    vectors. Source: Johnson et al. 2022.
     """
-    if not token_vectors.size:
-        return None
-    vectors = token_vectors.astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return mean_pairwise_distance(vectors / np.where(lengths > 0, lengths, 1.0))
+    return mean_pairwise_distance(token_vectors)
+
+
+def dsi_lite(piece_vectors: Resultant) -> float | None:
+    """The mean of ``dsi`` over static vectors: rows of the embedder's input table for the text's word pieces.
+
+    Not comparable with ``dsi``. Range [0, 2], higher is more diverse. Null under 2 pieces. Source: after Johnson et
+    al. 2022.
+    """
+    return mean_pairwise_distance(piece_vectors)
 
 
 def chamfer(embeddings: Vectors) -> float | None:
@@ -86,13 +110,17 @@ def chamfer(embeddings: Vectors) -> float | None:
     kept = _filled(embeddings)
     if len(kept) < 2:
         return None
-    nearest = np.empty(len(kept))
-    for start in range(0, len(kept), _BLOCK):
-        cosines = kept[start : start + _BLOCK] @ kept.T
+    # A repeated row has a neighbour at distance 0: only the others need one looked for.
+    distinct, copies = np.unique(kept, axis=0, return_counts=True)
+    if len(distinct) == 1:
+        return 0.0
+    nearest = np.empty(len(distinct))
+    for start in range(0, len(distinct), _BLOCK):
+        cosines = distinct[start : start + _BLOCK] @ distinct.T
         rows = np.arange(len(cosines))
         cosines[rows, start + rows] = -np.inf
         nearest[start : start + _BLOCK] = cosines.max(axis=1)
-    return float(np.clip(1 - nearest, 0, 2).mean())
+    return float(np.clip(1 - nearest, 0, 2)[copies == 1].sum() / len(kept))
 
 
 def _gram_eigenvalues(rows: Vectors) -> Vectors:

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .semantic import mean_pairwise_distance, semantic_deviation
+from .semantic import semantic_deviation, semantic_distance
 from .text import function_words, normalise, words
 
 Vectors = NDArray[np.float64]
@@ -58,4 +58,4 @@ def style_distance(style_vectors: Vectors) -> float | None:
 
     Range [0, 2], higher is more diverse. Null under 2 texts; zero vectors are left out.
     """
-    return mean_pairwise_distance(style_vectors)
+    return semantic_distance(style_vectors)

@@ -166,9 +166,16 @@ def nf4(dtype: torch.dtype) -> Any:
 
 
 def _not_found(name: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
     aliases = ", ".join(LANGUAGE_MODELS)
-    return f"model '{name}' cannot be loaded ({reason}); use an alias ({aliases}), a folder, a .gguf file or a hub id"
+    return (
+        f"model '{name}' cannot be loaded ({reason(error)}); "
+        f"use an alias ({aliases}), a folder, a .gguf file or a hub id"
+    )
+
+
+def reason(error: Exception) -> str:
+    """The first line of what a library says, for a message of one line."""
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
 def _with_adapter(model: Any, options: LoadOptions) -> Any:
@@ -178,7 +185,7 @@ def _with_adapter(model: Any, options: LoadOptions) -> Any:
     try:
         model = PeftModel.from_pretrained(model, folder, is_trainable=not options.merge)
     except (OSError, ValueError, RuntimeError) as error:
-        raise DivtoolError(f"adapter '{folder}' does not fit the model ({str(error).splitlines()[0][:200]})") from error
+        raise DivtoolError(f"adapter '{folder}' does not fit the model ({reason(error)})") from error
     # Four-bit weights would be rounded again by a merge.
     return model.merge_and_unload() if options.merge and not options.four_bit else model
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .batches import longest_first, right_padded
 from .chat import chat_ids
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Scored = tuple[tuple[tuple[str, str], ...], str]
 # Positions whose logits are held at once: 256 rows of 49,152 floats are 50 MB.
-_CHUNK = 256
+CHUNK = 256
 
 
 @torch.inference_mode()
@@ -32,50 +32,59 @@ def response_logprobs(lm: LanguageModel, items: Sequence[Scored], batch_size: in
     Returns:
         One array [tokens] an item, in order; empty for an empty response.
     """
-    encoded = [_encode(lm, chat, response) for chat, response in items]
-    order = iter(sorted(range(len(items)), key=lambda i: -sum(map(len, encoded[i]))))
+    encoded = [encode(lm, item) for item in items]
     results: list[NDArray[np.float64]] = [np.empty(0)] * len(items)
-    while places := list(islice(order, batch_size)):
-        for place, values in zip(places, _batch(lm, [encoded[i] for i in places]), strict=True):
-            results[place] = values
+    for places in longest_first([len(chat) + len(response) for chat, response in encoded], batch_size):
+        batch = [encoded[place] for place in places]
+        targets = torch.tensor([token for _, response in batch for token in response], dtype=torch.int64)
+        values = _picked(lm.model, response_states(lm, batch), targets.to(lm.device))
+        ends = np.cumsum([len(response) for _, response in batch])[:-1]
+        for place, own in zip(places, np.split(values, ends), strict=True):
+            results[place] = own
     return results
 
 
-def _encode(lm: LanguageModel, chat: tuple[tuple[str, str], ...], response: str) -> tuple[list[int], list[int]]:
+def encode(lm: LanguageModel, item: Scored) -> tuple[list[int], list[int]]:
+    """Token ids of the chat, with the opening of the answer, and of the response."""
+    chat, response = item
     return chat_ids(lm.tokenizer, chat), list(lm.tokenizer(response, add_special_tokens=False)["input_ids"])
 
 
-def _batch(lm: LanguageModel, sequences: Sequence[tuple[list[int], list[int]]]) -> list[NDArray[np.float64]]:
-    """Right-padded forward pass; only the positions of response tokens go through the output layer."""
-    width = max(len(prompt) + len(response) for prompt, response in sequences)
-    ids = torch.full((len(sequences), width), lm.pad_id)
-    mask = torch.zeros_like(ids)
-    rows: list[int] = []
-    columns: list[int] = []
-    targets: list[int] = []
-    for row, (prompt, response) in enumerate(sequences):
-        whole = prompt + response
-        ids[row, : len(whole)] = torch.tensor(whole)
-        mask[row, : len(whole)] = 1
-        rows += [row] * len(response)
-        columns += range(len(prompt) - 1, len(whole) - 1)
-        targets += response
-    hidden = _hidden(lm.model, ids.to(lm.device), mask.to(lm.device))[rows, columns]
-    values = _picked(lm.model, hidden, torch.tensor(targets, device=lm.device))
-    ends = np.cumsum([0, *(len(response) for _, response in sequences)])
-    return [values[a:b] for a, b in pairwise(ends)]
+def response_states(lm: LanguageModel, batch: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
+    """Last hidden states at the positions that predict the response tokens, [positions, d], item after item.
+
+    Args:
+        lm: The model.
+        batch: Token ids of chats and responses, to be run together.
+    """
+    ids, mask = right_padded([chat + response for chat, response in batch], lm.pad_id)
+    output = lm.model.get_decoder()(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False)
+    rows = [row for row, (_, response) in enumerate(batch) for _ in response]
+    columns = [len(chat) - 1 + place for chat, response in batch for place in range(len(response))]
+    return output.last_hidden_state[rows, columns]  # type: ignore[no-any-return]
 
 
-def _hidden(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    output = model.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)
-    return output.last_hidden_state  # type: ignore[no-any-return]
+def next_token_logits(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """Logits of the next token in float32, [positions, vocabulary]; a caller passes at most `CHUNK` positions.
+
+    Args:
+        model: A causal language model.
+        states: Its last hidden states, [positions, d].
+    """
+    logits: torch.Tensor = model.get_output_embeddings()(states).float()
+    config = model.config.get_text_config()
+    # What some families do behind the output layer: Cohere, Granite, Gemma.
+    scale = (getattr(config, "logit_scale", None) or 1.0) / (getattr(config, "logits_scaling", None) or 1.0)
+    if scale != 1.0:
+        logits = logits * scale
+    cap = getattr(config, "final_logit_softcapping", None)
+    return cap * torch.tanh(logits / cap) if cap else logits
 
 
 def _picked(model: Any, hidden: torch.Tensor, targets: torch.Tensor) -> NDArray[np.float64]:
     """Log-softmax in float32, a chunk of positions at a time."""
-    head = model.get_output_embeddings()
     parts = []
-    for states, wanted in zip(torch.split(hidden, _CHUNK), torch.split(targets, _CHUNK), strict=True):
-        logits = head(states).float()
+    for states, wanted in zip(torch.split(hidden, CHUNK), torch.split(targets, CHUNK), strict=True):
+        logits = next_token_logits(model, states)
         parts.append(logits.gather(-1, wanted[:, None])[:, 0] - logits.logsumexp(-1))
     return torch.cat(parts).double().cpu().numpy() if parts else np.empty(0)

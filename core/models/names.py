@@ -33,6 +33,16 @@ def check_adapter(name: str) -> None:
         raise DivtoolError(f"adapter '{name}': no adapter_config.json there; name a folder that train wrote") from None
 
 
+def is_local(name: str) -> bool:
+    """Whether the files of a model are on this machine, as a folder or in the hub's cache; no network is used."""
+    from huggingface_hub import try_to_load_from_cache
+
+    files = ("config.json", "model.safetensors")
+    if Path(name).is_dir():
+        return all((Path(name) / file).is_file() for file in files)
+    return not _is_path(name) and all(isinstance(try_to_load_from_cache(name, file), str) for file in files)
+
+
 def _is_path(name: str) -> bool:
     """Whether a name can only be a path: a hub id is `owner/name` or `name`."""
     return name.startswith((".", "/", "~")) or name.count("/") > 1

@@ -16,20 +16,32 @@ from .text import cut
 WIDTH = 345
 # Okabe and Ito's blue and vermilion first, a little shifted so that each has contrast on white and on near-black.
 COLORS = ("#2f80c2", "#d2691e", "#1f9d78", "#a766c4", "#8a8f98")
-SHAPES = ("circle", "triangle-up", "square", "diamond", "cross")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [1, 3])
 BLUE, ORANGE, GREY = COLORS[0], COLORS[1], COLORS[4]
 
 
 @dataclass(frozen=True, slots=True)
 class ForestRow:
-    """One interval of a forest plot; ``tone`` is "good", "bad" or "open"."""
+    """One interval of a forest plot; ``tone`` is "good", "bad" or "open", ``beside`` a second value without one."""
 
     label: str
     value: float
     low: float | None
     high: float | None
     tone: str
+    beside: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PanelPoint:
+    """A point of a curve with its band, in a panel of small multiples."""
+
+    panel: str
+    series: str
+    x: float
+    y: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,35 +149,20 @@ def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title:
     return _sized(alt.layer(*layers), height=190)
 
 
-def scatter(points: Sequence[SeriesPoint], x_title: str) -> Any:
-    """Dots in the plane, one colour and shape a series; the most frequent five series are told apart."""
-    alt = require_extra("altair")
-    names = list(dict.fromkeys(point.series for point in points))[: len(COLORS)]
-    labels = [cut(name, 30) for name in names]
-    rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in points if p.series in names]
-    legend = alt.Legend(symbolOpacity=1) if len(labels) > 1 else None
-    zero = alt.Scale(zero=False)
-    chart = _chart(rows).mark_point(filled=True, size=22, opacity=0.5).encode(
-        x=alt.X("x:Q", title=x_title, scale=zero, axis=alt.Axis(tickCount=5, format="~s")),
-        y=alt.Y("y:Q", title=None, scale=zero, axis=alt.Axis(tickCount=5, format="~r")),
-        color=alt.Color("series:N", title=None, scale=_scale(labels, COLORS), legend=legend),
-        shape=alt.Shape("series:N", title=None, scale=_scale(labels, SHAPES), legend=legend),
-    )  # fmt: skip
-    return _sized(chart, height=210)
-
-
-def forest(rows: Sequence[ForestRow], title: str) -> Any:
-    """Differences with their intervals, one row each, and a line at zero.
+def forest(rows: Sequence[ForestRow], title: str, span: tuple[float, float] | None = None) -> Any:
+    """Values with their intervals, one row each, and a line at zero.
 
     Args:
         rows: In the order from top to bottom.
         title: The x axis: quantity and direction.
+        span: Ends of the x axis; those of the data where None.
     """
     alt = require_extra("altair")
     labels = _apart([row.label for row in rows], 26)
     data = [
         {"row": i, "label": labels[i], "value": row.value, "tone": row.tone,
-         "low": row.value if row.low is None else row.low, "high": row.value if row.high is None else row.high}
+         "low": row.value if row.low is None else row.low, "high": row.value if row.high is None else row.high,
+         "beside": row.beside}
         for i, row in enumerate(rows)
     ]  # fmt: skip
     tones = ["good", "bad", "open"]
@@ -175,13 +172,16 @@ def forest(rows: Sequence[ForestRow], title: str) -> Any:
         title=None,
         axis=alt.Axis(ticks=False, domain=False, labelPadding=8),
     )
-    x = alt.X("low:Q", title=cut(title, 60), scale=alt.Scale(padding=10), axis=alt.Axis(tickCount=5, format="~r"))
+    scale = alt.Scale(domain=list(span)) if span else alt.Scale(padding=10)
+    x = alt.X("low:Q", title=cut(title, 60), scale=scale, axis=alt.Axis(tickCount=5, format="~r"))
     color = alt.Color("tone:N", scale=_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
     shape = alt.Shape("tone:N", scale=_scale(tones, ("circle", "square", "diamond")), legend=None)
     zero = _chart([{"at": 0}]).mark_rule(opacity=0.6).encode(x="at:Q")
     lines = _chart(data).mark_rule(strokeWidth=2.5).encode(y=y, x=x, x2="high:Q", color=color)
     dots = _chart(data).mark_point(filled=True, size=75, opacity=1).encode(y=y, x="value:Q", color=color, shape=shape)
-    return _sized(alt.layer(zero, lines, dots), step=26)
+    others = [{**row, "value": row["beside"]} for row in data if row["beside"] is not None]
+    rings = _chart(others).mark_point(size=40, opacity=1, strokeWidth=1.3).encode(y=y, x="value:Q", color=color)
+    return _sized(alt.layer(zero, lines, *([rings] if others else []), dots), step=26)
 
 
 def curves(points: Sequence[SeriesPoint]) -> Any:
@@ -197,3 +197,37 @@ def curves(points: Sequence[SeriesPoint]) -> Any:
         strokeDash=alt.StrokeDash("series:N", title=None, scale=_scale(names, DASHES), legend=legend),
     )  # fmt: skip
     return _sized(chart, height=190)
+
+
+def panels(points: Sequence[PanelPoint], x_title: str) -> Any:
+    """Small multiples of curves with their bands, two panels a row on common axes, one colour and dash a series.
+
+    Args:
+        points: The curves; panels stand in the order of their first points.
+        x_title: The common x axis.
+    """
+    alt = require_extra("altair")
+    order = list(dict.fromkeys(point.panel for point in points))
+    labels = dict(zip(order, _apart(order, 25), strict=True))
+    names = list(dict.fromkeys(cut(point.series, 30) for point in points))[: len(COLORS)]
+    rows = [
+        {"row": order.index(p.panel), "panel": labels[p.panel], "series": cut(p.series, 30),
+         "x": p.x, "y": p.y, "low": p.low, "high": p.high}
+        for p in points if cut(p.series, 30) in names
+    ]  # fmt: skip
+    # The symbols would be as pale as the bands.
+    legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolStrokeWidth=2) if len(names) > 1 else None
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4, format="~s"))
+    y = alt.Y("low:Q", title=None, axis=alt.Axis(tickCount=4, format="~r"))
+    color = alt.Color("series:N", title=None, scale=_scale(names, COLORS), legend=legend)
+    dash = alt.StrokeDash("series:N", title=None, scale=_scale(names, DASHES), legend=legend)
+    base = _chart(rows)
+    # One rule a panel: drawn once a point, the dashes would fall on each other and close.
+    rules = base.transform_aggregate(at="min(row)", groupby=["panel", "row"]).transform_calculate(zero="0")
+    zero = rules.mark_rule(strokeDash=[4, 3], opacity=0.5).encode(y="zero:Q")
+    band = base.mark_area(opacity=0.2).encode(x=x, y=y, y2="high:Q", color=color)
+    line = base.mark_line(strokeWidth=1.8).encode(x=x, y="y:Q", color=color, strokeDash=dash)
+    layers = alt.layer(zero, band, line).properties(width=(WIDTH - 44) / 2, height=64)
+    header = alt.Header(title=None, labelColor="currentColor", labelFontSize=11, labelPadding=3)
+    facet = alt.Facet("panel:N", sort=alt.EncodingSortField("row", op="min"), header=header)
+    return layers.facet(facet=facet, columns=2, spacing=12)

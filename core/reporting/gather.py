@@ -1,4 +1,4 @@
-"""What the report keeps of each kind of record. Counts are exact; texts and points are samples of fixed size."""
+"""What the report keeps of each kind of record. Counts and scores are all kept; texts are samples of fixed size."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from ..jsonl import Record, short_hash
+from ..metrics.length_bias import LengthBias
 from ..metrics.text import words
 from .text import Excerpt, as_mapping, as_name, as_number, as_text, excerpt
 
-SAMPLE_POINTS = 2_000  # responses a run whose scores are kept
+SCORE_COLUMNS = 100  # of a run; further names are left out
 SAMPLE_PAIRS = 150
 SAMPLE_PROMPTS = 24  # prompts whose responses are kept, the same ones in every file
 SAMPLE_RESPONSES = 3  # responses kept of such a prompt, a run
@@ -46,14 +48,6 @@ class Reservoir:
         return place if place < self.size else None
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One response in the plane of length and score."""
-
-    words: int
-    scores: Mapping[str, float]
-
-
 @dataclass(slots=True)
 class Run:
     """The responses of one run: its `run` key, else its model, else its file."""
@@ -65,7 +59,7 @@ class Run:
     models: Counter[str] = field(default_factory=Counter)
     seeds: Counter[str] = field(default_factory=Counter)
     params: Counter[str] = field(default_factory=Counter)
-    points: Reservoir = field(default_factory=lambda: Reservoir(SAMPLE_POINTS))
+    bias: LengthBias = field(default_factory=LengthBias)
 
 
 @dataclass(slots=True)
@@ -93,11 +87,7 @@ class Responses:
         length = len(words(text))
         if fresh:
             _count(run, record, prompt_hash, length)
-        scores = {
-            k: v for k, v in ((k, as_number(v)) for k, v in as_mapping(record.get("scores")).items()) if v is not None
-        }
-        if scores and (place := run.points.slot()) is not None:
-            run.points.items[place] = Point(length, scores)
+        _add_scores(run.bias, record, text, length)
         self._keep_example(record, label, prompt_hash, text)
 
     def _place(self, record: Record, source: str, prompt_hash: int, text: str) -> tuple[str, bool]:
@@ -131,6 +121,18 @@ class Responses:
         kept[(len(kept) if index is None else index, as_number(record.get("turn")) or 1)] = excerpt(text)
         if len(kept) > SAMPLE_RESPONSES:
             del kept[max(kept)]
+
+
+def _add_scores(bias: LengthBias, record: Record, text: str, length: int) -> None:
+    """Keep the scores that are numbers, with the counted words where no words are scored."""
+    given = as_mapping(record.get("scores"))
+    known = ((name, as_number(value)) for name, value in islice(given.items(), SCORE_COLUMNS))
+    full = len(bias.names) >= SCORE_COLUMNS
+    scores = {name: value for name, value in known if value is not None and (name in bias.names or not full)}
+    if scores:
+        words_scored = as_number(given.get("words"))
+        scores["words"] = length if words_scored is None else words_scored
+        bias.add([{**record, "response": text, "scores": scores}])
 
 
 def _count(run: Run, record: Record, prompt_hash: int, length: int) -> None:

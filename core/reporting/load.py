@@ -18,6 +18,7 @@ from .text import as_name, cut
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("selection report", frozenset({"funnel"})),
     ("selection report", frozenset({"method", "audit"})),
+    ("length-bias report", frozenset({"format", "resamples", "metrics"})),
     ("pair", frozenset({"prompt", "chosen", "rejected"})),
     ("measure", frozenset({"task", "metric", "value"})),
     ("audit", frozenset({"task", "mode", "options"})),
@@ -58,6 +59,7 @@ class Inputs:
         pairs: What is kept of preference pairs.
         measures: Measure records as they are.
         selections: Select reports as they are, each with its file's name.
+        length_reports: Length-bias reports as they are, each with its file's name.
         logs: Training steps as they are, by file name.
     """
 
@@ -66,6 +68,7 @@ class Inputs:
     pairs: Pairs = field(default_factory=Pairs)
     measures: list[Record] = field(default_factory=list)
     selections: list[tuple[str, Record]] = field(default_factory=list)
+    length_reports: list[tuple[str, Record]] = field(default_factory=list)
     logs: dict[str, list[Record]] = field(default_factory=dict)
 
 
@@ -110,6 +113,8 @@ def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
         inputs.measures.append(record)
     elif kind == "selection report":
         inputs.selections.append((name, record))
+    elif kind == "length-bias report":
+        inputs.length_reports.append((name, record))
     elif kind == "training step":
         inputs.logs.setdefault(name, []).append(record)
 

@@ -12,9 +12,10 @@ from ..jsonl import replacing
 from .blocks import Drawer, Section
 from .data_sections import funnel, lengths, what_was_run
 from .example_section import examples
+from .length_section import length_bias
 from .load import Inputs, load
 from .measures import uniform
-from .result_sections import against_length, before_and_after, definitions, training, versions
+from .result_sections import before_and_after, definitions, training, versions
 from .story import claims
 from .svg import require_extra
 from .text import CELL_CHARACTERS, clean, count
@@ -26,8 +27,8 @@ def write_report(sources: Sequence[Path | str], output: Path, title: str | None 
     """Read stage files of any kinds and write the page.
 
     Args:
-        sources: Prompts, responses, scored responses, pairs, measures, select reports, training logs; ``-`` is
-            standard input.
+        sources: Prompts, responses, scored responses, pairs, measures, select and length-bias reports, training logs;
+            ``-`` is standard input.
         output: The HTML file; it appears whole or not at all.
         title: The page's title.
 
@@ -74,7 +75,7 @@ def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
         before_and_after(measures, draw),
         lengths(inputs, draw),
         funnel(inputs, draw),
-        against_length(inputs, draw),
+        length_bias(inputs, draw),
         training(inputs, draw),
         examples(inputs, measures),
         what_was_run(inputs),

@@ -1,9 +1,8 @@
-"""The sections about results: before and after, diversity against length, training curves, definitions, versions."""
+"""The sections about results: before and after, training curves, definitions, versions."""
 
 from __future__ import annotations
 
 import platform
-import random
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -16,16 +15,12 @@ from ..jsonl import Record
 from . import charts
 from .blocks import Drawer, Figure, Section, Table
 from .charts import ForestRow, SeriesPoint
-from .gather import Point
 from .load import Inputs
 from .measures import Measure, catalog
-from .text import as_number, as_text, clean, count, number, plural, title_words, with_interval
+from .text import as_mapping, as_number, as_text, clean, count, number, plural, title_words, with_interval
 
-_DOTS = 400  # in one chart, all runs together: more would only blacken it, and swell the page
-_SCATTERS = 12
 _CURVE_POINTS = 300
 _FORESTS = 18
-_LENGTH_SCORES = {"words", "tokens", "n_tokens", "chars", "characters", "types", "sentences"}
 _DIRECTIONS = {"+": "higher is more diverse", "-": "lower is more diverse"}
 
 
@@ -97,77 +92,6 @@ def _measure_table(measures: Sequence[Measure]) -> Table:
     )
 
 
-def against_length(inputs: Inputs, draw: Drawer) -> Section:
-    """Each score of single responses against their length, small multiples."""
-    section = Section("scatter", "Diversity against length")
-    points = {label: run.points.items for label, run in inputs.responses.runs.items() if run.points.items}
-    seen = sum(run.points.seen for run in inputs.responses.runs.values())
-    metrics = _scatter_metrics(points)
-    for metric in metrics[:_SCATTERS]:
-        section.figures.append(_scatter(metric, points, draw))
-    if metrics:
-        section.lead = (
-            "A metric that follows length rewards long or short text, not diversity. Each dot is one response; \u03c1 "
-            f"is the rank correlation with the number of words. {plural(seen, 'scored response')} in all; at most "
-            f"{count(_DOTS)} are drawn, chosen at random."
-        )
-    if len(metrics) > _SCATTERS:
-        section.lead += " Not drawn: " + ", ".join(title_words(metric) for metric in metrics[_SCATTERS:]) + "."
-    return section
-
-
-def _scatter_metrics(points: dict[str, list[Point]]) -> list[str]:
-    """Scores with at least 8 values that are not all one, in the catalog's order, lengths left out."""
-    values: dict[str, set[float]] = defaultdict(set)
-    counts: dict[str, int] = defaultdict(int)
-    for sample in points.values():
-        for point in sample:
-            for name, value in point.scores.items():
-                counts[name] += 1
-                values[name].add(value)
-    names = [n for n in values if counts[n] >= 8 and len(values[n]) > 1 and n not in _LENGTH_SCORES]
-    order = {name: i for i, name in enumerate(catalog())}
-    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
-
-
-def _scatter(metric: str, points: dict[str, list[Point]], draw: Drawer) -> Figure:
-    pairs = {run: [(p.words, p.scores[metric]) for p in sample if metric in p.scores] for run, sample in points.items()}
-    total = sum(map(len, pairs.values()))
-    dots, notes, rows = [], [], []
-    for run, values in pairs.items():
-        if not values:
-            continue
-        kept = random.Random(0).sample(values, min(len(values), max(1, _DOTS * len(values) // max(total, _DOTS))))
-        dots += [SeriesPoint(words, score, run) for words, score in kept]
-        notes.append((run, _spearman(values)))
-        rows += _fifths(run, values)
-    shown = ", ".join(
-        f"{run} {number(rho, 2, sign=True)}" if len(notes) > 1 else number(rho, 2, sign=True) for run, rho in notes
-    )
-    title = title_words(metric)
-    table = Table(("Run", "Words", "Responses", f"Mean {title}"), rows, "lrrr", "By fifths of length", folded=True)
-    alt = f"Scatter plot of {title} against words per response; rank correlation {shown}."
-    return draw.figure(charts.scatter(dots, "words"), title, alt, caption=f"\u03c1 = {shown}", table=table)
-
-
-def _spearman(values: Sequence[tuple[float, float]]) -> float | None:
-    from scipy.stats import rankdata
-
-    if len(values) < 3:
-        return None
-    ranks = np.array([rankdata(column) for column in zip(*values, strict=True)])
-    spread = ranks.std(axis=1)
-    return float(np.corrcoef(ranks)[0, 1]) if (spread > 0).all() else None
-
-
-def _fifths(run: str, values: Sequence[tuple[float, float]]) -> list[tuple[str, ...]]:
-    table = np.array(sorted(values))
-    return [
-        (run, f"{count(part[0, 0])} to {count(part[-1, 0])}", count(len(part)), number(float(part[:, 1].mean())))
-        for part in np.array_split(table, min(5, len(table)))
-    ]
-
-
 # Charts of the training section: title and the log keys drawn in it.
 _CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Loss", ("loss", "eval_loss")),
@@ -234,7 +158,8 @@ def definitions(inputs: Inputs, measures: Sequence[Measure]) -> Section:
     )
     if stated:
         section.tables.append(Table(("Task", "Metric", "Definition"), stated, "llt", "As the measures state them"))
-    scored = {name for run in inputs.responses.runs.values() for point in run.points.items for name in point.scores}
+    scored = {name for run in inputs.responses.runs.values() for name in run.bias.names}
+    scored |= {name for _, report in inputs.length_reports for name in as_mapping(report.get("metrics"))}
     used = scored | set(inputs.pairs.score_sums) | {row.metric for row in measures}
     known = catalog()
     rows = [_catalog_row(known[name]) for name in known if name in used]
@@ -258,5 +183,6 @@ def versions(inputs: Inputs) -> Section:
             rows.append((package, version(package)))
         except PackageNotFoundError:
             continue
-    rows += [(f"divtool, {clean(name)}", as_text(r["divtool"])) for name, r in inputs.selections if "divtool" in r]
+    reports = (*inputs.selections, *inputs.length_reports)
+    rows += [(f"divtool, {clean(name)}", as_text(r["divtool"])) for name, r in reports if "divtool" in r]
     return Section("versions", "Versions", tables=[Table(("Package", "Version"), rows, "ll", "Versions", folded=True)])

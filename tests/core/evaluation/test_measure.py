@@ -8,10 +8,12 @@ import orjson
 import pytest
 
 from divtool.core.errors import InputError
+from divtool.core.evaluation.choice import choose_measures
 from divtool.core.evaluation.measure import Measurer
 from divtool.core.evaluation.runs import Run, read_run
 from divtool.core.evaluation.tasks.story import STORY
 from divtool.core.metrics.ngrams import distinct
+from divtool.core.metrics.supplies import Sources, Supplies, Supply
 from divtool.core.metrics.text import words
 
 WORDS = [f"w{n}" for n in range(400)]
@@ -42,8 +44,10 @@ def _run(name: str, vocabulary: int, prompts: int = 12, samples: int = 4, length
     return Run(name, name, responses)
 
 
-def _measure(run: Run, baseline: Run | None) -> dict[str, dict[str, Any]]:
-    records = Measurer(STORY, _embed, "made").measure([run], baseline)
+def _measure(run: Run, baseline: Run | None, *names: str, **more: Any) -> dict[str, dict[str, Any]]:
+    chosen = choose_measures(names or None, STORY, Sources(), None).metrics
+    supplies = Supplies(embed=Supply(lambda record: record["response"], _embed))
+    records = Measurer(task=STORY, metrics=chosen, supplies=supplies, **more).measure([run], baseline)
     return {record["metric"]: record for record in records}
 
 

@@ -13,20 +13,15 @@ def group(texts, embed=None, **kwargs):
 
 def test_features_of_a_response():
     record = {"response": "The cat. The dog.", "logprob": -3.0}
-    features = ResponseFeatures(
-        record,
-        words,
-        lambda text: np.full((len(text), 2), 1.0),
-        token_logprobs=lambda row: np.array([row["logprob"]]),
-    )
+    features = ResponseFeatures(record, words, {"token_logprobs": lambda row: np.array([row["logprob"]])})
     assert features.record is record
     assert features.words == ["the", "cat", "the", "dog"]
     assert features.counts == {"the": 2, "cat": 1, "dog": 1}
     assert features.sentences == ["The cat.", "The dog."]
     assert features.words_and_sentences == (features.words, features.sentences)
-    assert features.piece_vectors.shape == (17, 2)
-    assert features.token_logprobs_and_text == (features.token_logprobs, "The cat. The dog.")
-    assert features.token_logprobs.tolist() == [-3.0]
+    assert features.get("words") is features.words
+    assert features.get("token_logprobs").tolist() == [-3.0]
+    assert features.get("token_logprobs_and_text") == (np.array([-3.0]), "The cat. The dog.")
 
 
 def test_the_tokenizer_is_the_one_given():
@@ -63,7 +58,7 @@ def test_style_vectors():
 
 
 def test_a_missing_encoder_is_named():
-    with pytest.raises(ValueError, match="'embed'"):
-        _ = group(["one"]).embeddings
-    with pytest.raises(ValueError, match="'piece_vectors'"):
-        _ = ResponseFeatures({"response": "one"}, words).piece_vectors
+    with pytest.raises(ValueError, match="'embeddings'"):
+        group(["one"]).get("embeddings")
+    with pytest.raises(ValueError, match="'piece_resultant'"):
+        ResponseFeatures({"response": "one"}, words).get("piece_resultant")

@@ -77,3 +77,13 @@ def test_distinct_k_counts_classes_of_the_first_k():
     assert novelty.distinct_k_nb((texts, rows), k=3) == 2
     assert novelty.distinct_k_nb((texts, rows), k=12) is None
     assert novelty.distinct_k_nb((["same"] * 10, np.tile([[1.0, 0]], (10, 1)))) == 1
+
+
+def test_utility_of_a_set_reads_the_first_k():
+    texts = ["red", "red", "", "blue", "red", "green", "white"]
+    embeddings = np.zeros((7, 2))
+    ratings = [7.0, 9.0, 99.0, 5.0, 8.0, 10.0, 10.0]
+    assert novelty.utility_of((texts, embeddings, ratings), k=5) == pytest.approx(4.252736792)
+    assert novelty.utility_of((texts, embeddings, ratings), k=7) is None
+    mean = novelty.utility_mean_of((texts, embeddings, ratings), k=5)
+    assert mean == pytest.approx(novelty.utility_k_mean([0, 0, 1, 0, 2], [7, 9, 5, 8, 10]))

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import itertools
+import multiprocessing
+import re
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
-from divtool.core.errors import UsageError
+from divtool.core.errors import DivtoolError, UsageError
 from divtool.core.jsonl import Row
-from divtool.core.metrics.catalog import METRICS, PRESETS
+from divtool.core.metrics.catalog import METRICS, PER_RESPONSE, PRESETS
 from divtool.core.metrics.lexical import ttr
-from divtool.core.metrics.scoring import Scorer, chosen_metrics, needs_embedder, needs_language_model
-from divtool.core.metrics.text import tokenizer, words
+from divtool.core.metrics.scoring import Scorer, choose_metrics
+from divtool.core.metrics.semantic import Resultant, resultant
+from divtool.core.metrics.supplies import Sources, Supplies, Supply, open_supplies
+from divtool.core.metrics.text import words
 
 
 class _Embedder:
@@ -27,8 +32,8 @@ class _Embedder:
         counts = np.array([[text.count(letter) + 0.01 for letter in "abcdefgh"] for text in texts], dtype=float)
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
-    def piece_vectors(self, text: str) -> Any:
-        return self.encode(text.split())
+    def piece_resultants(self, texts: list[str]) -> list[Resultant]:
+        return [resultant(self.encode(text.split()) if text.split() else np.zeros((0, 8))) for text in texts]
 
 
 def _group(prompt: str, *texts: str, **more: Any) -> list[Row]:
@@ -38,8 +43,17 @@ def _group(prompt: str, *texts: str, **more: Any) -> list[Row]:
     ]
 
 
-def _scores(names: list[str], *groups: list[Row], embedder: Any = None) -> list[dict[str, Any]]:
-    scorer = Scorer(chosen_metrics(names), tokenizer("word"), embedder)
+def _text(record: Any) -> str:
+    return str(record["response"])
+
+
+def _scores(names: list[str], *groups: list[Row], embedder: Any = None, workers: int = 1) -> list[dict[str, Any]]:
+    supplies = Supplies()
+    if "semantic_deviation" in names:
+        supplies.embed = Supply(_text, embedder.encode)
+    if "dsi_lite" in names:
+        supplies.features["piece_resultant"] = Supply(_text, embedder.piece_resultants)
+    scorer = Scorer(choose_metrics(names, Sources()).metrics, supplies, workers=workers)
     return [record["scores"] for records in scorer.run(groups) for record in records]
 
 
@@ -73,27 +87,75 @@ def test_chunks_do_not_change_anything() -> None:
     assert whole == single
 
 
+def test_workers_change_nothing() -> None:
+    groups = [_group(f"p{n}", *(f"the {n} cats and {i} dogs, " * (i + n % 7) for i in range(5))) for n in range(150)]
+    names = ["lexical", "pool_word_rarity", "style_deviation", "mean_logprob"]
+    assert _scores(names, *groups, workers=2) == _scores(names, *groups)
+
+
+def test_workers_do_the_plain_metrics_beside_the_models() -> None:
+    groups = [_group(f"p{n}", "aa bb", f"cc {n}") for n in range(200)]
+    names = ["semantic_deviation", "ttr", "dsi_lite"]
+    both = [_scores(names, *groups, embedder=_Embedder(), workers=workers) for workers in (1, 2)]
+    assert both[0] == both[1]
+    assert list(both[0][0]) == names
+
+
+def test_a_dead_worker_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = iter([_group("p", *["word " * 50] * 300)])
+
+    def die(*_: Any) -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    scorer = Scorer(choose_metrics(["ttr"], Sources()).metrics, workers=2)
+    monkeypatch.setattr("divtool.core.metrics.plain._read", lambda row: die() or dict(row.data))
+    with pytest.raises(DivtoolError, match="--workers"):
+        list(scorer.run(itertools.chain(groups, (_group(f"q{n}", *["a b"] * 300) for n in range(20)))))
+
+
 def test_presets_and_names_mix_without_repeats() -> None:
-    names = [metric.name for metric in chosen_metrics(["ttr", "lexical", "mean_logprob"])]
+    names = [metric.name for metric in choose_metrics(["ttr", "lexical", "mean_logprob"], Sources()).metrics]
     assert names[0] == "ttr"
     assert sorted(names) == sorted([*PRESETS["lexical"], "mean_logprob"])
 
 
-def test_needs_are_known_before_anything_loads() -> None:
-    assert not needs_embedder(chosen_metrics(["lexical", "pool_word_rarity", "style_deviation"]))
-    assert needs_embedder(chosen_metrics(["dsi_lite"]))
-    assert needs_embedder(chosen_metrics(["semantic_deviation"]))
-    assert needs_language_model(chosen_metrics(["perplexity"]))
-    assert not needs_language_model(chosen_metrics(["mean_logprob", "semantic"]))
+def test_all_leaves_out_what_is_not_there_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("divtool.core.metrics.supplies.find_spec", lambda module: None)
+    choice = choose_metrics(["all"], Sources())
+    names = {metric.name for metric in choice.metrics}
+    assert names == {*PRESETS["lexical"], "style_deviation", "pool_word_rarity", "mean_logprob"}
+    assert choice.skipped.keys() == set(PRESETS["all"]) - names
+    assert choice.skipped["word_rarity"] == "pip install 'divtool[rarity]'"
+    assert "--judge" in choice.skipped["judge"]
+    assert "--reward-model" in choice.skipped["reward"]
 
 
-@pytest.mark.parametrize("name", ["ttrr", "self_bleu", "", "Lexical"])
-def test_unknown_and_set_metrics_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="unknown metric"):
-        chosen_metrics([name])
+def test_a_metric_asked_for_by_name_is_not_left_out() -> None:
+    choice = choose_metrics(["all", "reward"], Sources())
+    assert "reward" in {metric.name for metric in choice.metrics}
+    assert "reward" not in choice.skipped
+    with pytest.raises(UsageError, match="reward: name a --reward-model"):
+        open_supplies([METRICS["reward"]], Sources(), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ttrr", "did you mean 'ttr'"),
+        ("", "unknown metric"),
+        ("Lexical", "unknown metric"),
+        ("self_bleu", "divtool eval --metrics self_bleu"),
+        ("corpus_distinct_2", "divtool eval"),
+        ("dd_ttr", "--deciles"),
+    ],
+)
+def test_other_names_are_refused(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(hint)):
+        choose_metrics([name], Sources())
 
 
 def test_every_metric_for_responses_is_computed_or_refused() -> None:
     for name, metric in METRICS.items():
-        if metric.level != "set":
-            assert chosen_metrics([name])[0] is metric
+        if metric.level in PER_RESPONSE:
+            assert choose_metrics([name], Sources()).metrics == [metric]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from divtool.core.metrics.length_bias import LengthBias
+
 Record = dict[str, Any]
 Writer = Callable[[str, Iterable[Record]], Path]
 
@@ -69,6 +71,15 @@ def selection() -> Record:
     }  # fmt: skip
 
 
+def bias_report(**changes: Any) -> Record:
+    """A length-bias report as `score --report` writes it."""
+    bias = LengthBias()
+    for i in range(60):
+        scores = {"words": 40 + i, "ttr": 1 - i / 100 + i % 7 / 20, "reward": (i * 37 % 60) / 10.0, "same": 1.0}
+        bias.add([{"prompt_id": f"p{i % 15}", "response": "", "scores": scores}])
+    return {**bias.report(resamples=50), "divtool": "0.0.9"} | changes
+
+
 def training() -> list[Record]:
     steps = [
         {"step": s, "loss": 0.69 * math.exp(-s / 9), "rewards/margins": 0.1 * s, "rewards/accuracies": 0.8}
@@ -94,7 +105,7 @@ def stage_files(write: Writer, tmp_path: Path) -> list[Path]:
     files = []
     for run in ("base", "tuned"):
         rows = [
-            response(i, j, run=run, scores={"maas": rng.random(), "words": 9, "mtld": None})
+            response(i, j, run=run, scores={"maas": rng.random(), "words": 50 + 3 * i + j, "mtld": None})
             for i in range(12)
             for j in range(3)
         ]

@@ -7,25 +7,25 @@ import pytest
 
 from divtool.core.errors import DivtoolError
 from divtool.core.reporting import charts, svg
-from divtool.core.reporting.charts import ForestRow, SeriesPoint
+from divtool.core.reporting.charts import ForestRow, PanelPoint, SeriesPoint
 
 HOSTILE = "<script>alert(1)</script>\x00\u202e]]>&amp;{{7*7}}\"'\ufffe"
 
 
 def _charts(name: str) -> dict[str, object]:
     points = [SeriesPoint(i, i * i, f"{name}{i % 2}") for i in range(20)]
-    rows = [ForestRow(name, 0.1, 0.05, 0.2, "good"), ForestRow(name, -0.1, None, None, "open")]
+    rows = [ForestRow(name, 0.1, 0.05, 0.2, "good"), ForestRow(name, -0.1, None, None, "open", -0.2)]
     return {
         "funnel": charts.funnel([(name, name, 10, 5), (name, name, 5, 0)]),
         "histogram": charts.histogram({name: [1, 2], "b": [2, 1]}, [0, 1, 2], "words", zero=True),
-        "scatter": charts.scatter(points, "words"),
-        "forest": charts.forest(rows, name),
+        "forest": charts.forest(rows, name, (-1, 1)),
+        "panels": charts.panels([PanelPoint(name, name, i, i, i - 1, i + 1) for i in range(5)], name),
         "curves": charts.curves(points),
     }
 
 
 @pytest.mark.parametrize("name", ["plain", HOSTILE, "", "a.b[0]", "x" * 5000])
-@pytest.mark.parametrize("kind", ["funnel", "histogram", "scatter", "forest", "curves"])
+@pytest.mark.parametrize("kind", ["funnel", "histogram", "forest", "panels", "curves"])
 def test_every_chart_draws_any_name(kind: str, name: str) -> None:
     drawn = svg.to_svg(_charts(name)[kind], alt=name, prefix="c1")
     root = ElementTree.fromstring(drawn)

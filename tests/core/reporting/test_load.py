@@ -13,7 +13,7 @@ from divtool.core.errors import InputError
 from divtool.core.reporting import gather
 from divtool.core.reporting.load import kind_of, load
 
-from .conftest import Record, Writer, measure, pair, response, selection, training
+from .conftest import Record, Writer, bias_report, measure, pair, response, selection, training
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ from .conftest import Record, Writer, measure, pair, response, selection, traini
         (pair(0), "pair"),
         (measure(), "measure"),
         (selection(), "selection report"),
+        (bias_report(), "length-bias report"),
         (training()[0], "training step"),
         (training()[-1], "training summary"),
         ({"prompt": "x", "responses": ["a", "b"]}, "possibility group"),
@@ -49,7 +50,7 @@ def test_every_file_is_read_and_counted(stage_files: list[Path]) -> None:
         {"training step": 8, "training summary": 1},
     ]
     assert {name: run.responses for name, run in inputs.responses.runs.items()} == {"base": 36, "tuned": 36}
-    assert inputs.responses.runs["base"].points.items[0].scores.keys() == {"maas", "words"}  # null is no point
+    assert inputs.responses.runs["base"].bias.names == {"maas"}  # words are the length, null is no score
     assert inputs.pairs.score_sums["maas"] == [12, pytest.approx(0.24), pytest.approx(0.36)]
 
 
@@ -97,7 +98,7 @@ def test_scored_repeats_of_responses_count_once(write: Writer) -> None:
     plain = [response(i, 0) for i in range(5)]
     scored = [record | {"scores": {"maas": 0.1}} for record in plain]
     run = load([write("a.jsonl", plain), write("b.jsonl", scored)]).responses.runs["base"]
-    assert (run.responses, run.points.seen) == (5, 5)
+    assert (run.responses, len(run.bias)) == (5, 5)
 
 
 def test_files_of_one_model_are_told_apart_by_name(write: Writer) -> None:

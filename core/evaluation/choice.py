@@ -1,0 +1,81 @@
+"""Which metrics `eval` computes: the task's, or those that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import UsageError, unknown_name
+from ..metrics.catalog import ALIASES, METRICS
+from ..metrics.registry import Metric
+from ..metrics.scoring import Choice
+from ..metrics.supplies import Sources
+from .task import Task
+
+ALL = "all"
+# What only `score` asks: a call costs money, and the answers must stay with the responses.
+_ASKED_BY_SCORE = frozenset({"reward_logit", "ratings"})
+_FROM_LANGUAGE_MODEL = frozenset({"next_tokens", "token_logprobs", "token_logprobs_and_text"})
+
+
+def choose_measures(names: Sequence[str] | None, task: Task, sources: Sources, quality_model: str | None) -> Choice:
+    """The metrics behind names, and what `all` had to leave out.
+
+    Args:
+        names: As the user wrote them: any metric of the catalog, or `all` for every one of whole sets and runs whose
+            needs are met; None for the task's own.
+        task: The task.
+        sources: Where models and tables are.
+        quality_model: Language model that the user named, or None.
+
+    Raises:
+        UsageError: An unknown name, or a metric whose needs are not met.
+    """
+    if names is None:
+        return Choice([METRICS[name] for name in task.metrics], {})
+    if not names:
+        raise UsageError("no metric named; see divtool metrics")
+    chosen: dict[str, Metric] = {}
+    skipped: dict[str, str] = {}
+    for name in names:
+        if name == ALL:
+            _take_all(chosen, skipped, sources, quality_model)
+            continue
+        metric = _named(ALIASES.get(name, name))
+        if missing := _missing(metric, quality_model):
+            raise UsageError(f"the metric {name}: {missing}")
+        chosen[metric.name] = metric
+    chosen.pop("words", None)  # The length row stands in every table.
+    return Choice(list(chosen.values()), {name: why for name, why in skipped.items() if name not in chosen})
+
+
+def headline(task: Task, metrics: Sequence[Metric]) -> str | None:
+    """The metric of the verdict: the task's, else the first one with units and a direction; None without such."""
+    names = [metric.name for metric in metrics if metric.direction != "0" and metric.level != "run"]
+    return task.headline if task.headline in names else next(iter(names), None)
+
+
+def _take_all(chosen: dict[str, Metric], skipped: dict[str, str], sources: Sources, quality_model: str | None) -> None:
+    for metric in METRICS.values():
+        if metric.level in ("set", "run"):
+            missing = _missing(metric, quality_model) or sources.unmet(metric)
+            if missing:
+                skipped[metric.name] = missing
+            else:
+                chosen[metric.name] = metric
+
+
+def _named(name: str) -> Metric:
+    if name.startswith("dd_"):
+        raise UsageError(f"'{name}' comes with --deciles FILE, for every metric of that map")
+    if name not in METRICS:
+        raise unknown_name("metric", name, [ALL, *(known for known in METRICS if not known.startswith("dd_"))])
+    return METRICS[name]
+
+
+def _missing(metric: Metric, quality_model: str | None) -> str | None:
+    """What this command lacks for a metric."""
+    if metric.takes in _ASKED_BY_SCORE:
+        return f"it is divtool score --metrics {metric.name} that computes it"
+    if metric.takes in _FROM_LANGUAGE_MODEL and quality_model is None:
+        return "name a --quality-model"
+    return None

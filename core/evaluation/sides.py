@@ -1,0 +1,77 @@
+"""Runs made comparable: the same prompts, as many responses of each, and texts of equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..jsonl import Record
+from ..metrics.text import truncate_words, words
+from .runs import Run
+
+# Truncated twins keep so many words that this share of all texts is left out, and never fewer than five.
+_TRUNCATION_QUANTILE, _LEAST_TRUNCATION = 0.10, 5
+
+
+def common(runs: Sequence[Run]) -> list[Run]:
+    """The runs on their common prompts, and on each the lowest common number of samples: set metrics move with it.
+
+    Raises:
+        InputError: They share no prompt.
+    """
+    shared = sorted(set.intersection(*(set(run.responses) for run in runs)))
+    if not shared:
+        examples = " against ".join(", ".join(sorted(run.responses)[:3]) or "none" for run in runs)
+        raise InputError(runs[0].name, f"no common prompts with {runs[-1].name}: {examples}")
+    return _equal_sizes([replace(run, responses={p: run.responses[p] for p in shared}) for run in runs])
+
+
+def _equal_sizes(runs: Sequence[Run]) -> list[Run]:
+    sizes = {p: min(len(run.responses[p]) for run in runs) for p in runs[0].responses}
+    return [replace(run, responses={p: run.responses[p][:n] for p, n in sizes.items()}) for run in runs]
+
+
+def every_record(runs: Iterable[Run]) -> list[Record]:
+    """The records of all runs."""
+    return [record for run in runs for records in run.responses.values() for record in records]
+
+
+def word_limit(runs: Sequence[Run]) -> int:
+    """How many words truncated twins keep: the 10th percentile over all runs, at least 5; one number for the call."""
+    lengths = [len(words(record["response"])) for record in every_record(runs)]
+    return max(_LEAST_TRUNCATION, int(np.quantile(lengths, _TRUNCATION_QUANTILE)))
+
+
+def cut_records(records: Iterable[Record], limit: int) -> dict[int, Record]:
+    """Each record, by its identity, with its text cut after word `limit`; shorter ones are left out."""
+    cuts = ((record, truncate_words(record["response"], limit)) for record in records)
+    return {id(record): {**record, "response": text} for record, text in cuts if text is not None}
+
+
+def cut_sides(sides: Sequence[Run], cuts: Mapping[int, Record]) -> list[Run]:
+    """The sides with their texts cut, and again as many of them on each prompt; a prompt may be left without any."""
+    cut = [
+        replace(side, responses={p: [cuts[id(r)] for r in rs if id(r) in cuts] for p, rs in side.responses.items()})
+        for side in sides
+    ]
+    return _equal_sizes(cut)
+
+
+def size(run: Run) -> int:
+    """How many responses there are."""
+    return sum(map(len, run.responses.values()))
+
+
+def amount(run: Run, empty: int) -> str:
+    """Prompts and responses in words.
+
+    Args:
+        run: The run.
+        empty: How many responses hold no word.
+    """
+    sizes = sorted({len(records) for records in run.responses.values()})
+    each = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"{len(run.responses)} prompts x {each} responses" + (f", {empty} of them without a word" if empty else "")

@@ -1,0 +1,1 @@
+"""A language model as judge: ratings of responses, and comparisons in both orders."""

@@ -1,0 +1,87 @@
+"""The judge against a real server of chat completions: `transformers serve` with the embedded model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from divtool.core.endpoint import Endpoint, EndpointError
+from divtool.core.judging.judge import Judge
+from divtool.core.models.embedded import LANGUAGE_MODELS, converted
+
+pytestmark = [pytest.mark.model, pytest.mark.skipif(sys.platform == "win32", reason="process groups")]
+for _package in ("openai", "fastapi", "uvicorn"):
+    pytest.importorskip(_package)
+
+_READY_SECONDS = 120
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError(f"transformers serve did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+@pytest.fixture(scope="module")
+def model() -> str:
+    packaged = LANGUAGE_MODELS["smollm2-135m"].packaged()
+    if packaged is None:
+        pytest.skip("the embedded model is not installed")
+    return str(converted(packaged, lambda _: None))
+
+
+@pytest.fixture(scope="module")
+def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port, log = _free_port(), tmp_path_factory.mktemp("serve") / "log.txt"
+    # As the console script does: its folder need not be on the path.
+    start = "import sys; from transformers.cli.transformers import main; sys.exit(main())"
+    command = [sys.executable, "-c", start, "serve", model, "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "--device", "cpu"],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            start_new_session=True,
+        )
+    try:
+        _wait(f"http://127.0.0.1:{port}", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_ratings_of_a_real_model(server: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    prompt = [{"role": "user", "content": "Name a bird."}]
+    with Endpoint(server) as client:
+        judge = Judge(client, model, max_tokens=8)
+        rated = judge.ratings([(prompt, "A wren."), (prompt, "Seven {blue} $stones.")])
+        with pytest.raises(EndpointError):
+            Judge(client, "no such model").ratings([(prompt, "A wren.")])
+    assert [len(votes) for votes in rated] == [1, 1]
+    assert all(vote is None or 1 <= vote <= 10 for votes in rated for vote in votes)
+    assert judge.unparsed == sum(vote is None for votes in rated for vote in votes)
+    assert judge.asked == 2
+    assert 2 + judge.unparsed <= judge.calls <= 4
