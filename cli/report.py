@@ -14,7 +14,8 @@ def report(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Any mix of stage files: responses, scored, pairs, select reports, training logs, measures.",
+            help="Any mix of stage files: responses, scored, pairs, length-bias and select reports, training logs, "
+            "measures.",
             metavar="FILE...",
         ),
     ],

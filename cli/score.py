@@ -167,7 +167,7 @@ def score(
         check_distinct(path, source)
     old = o.resumable(output, resume)
     groups = ReadingGroups(source, check_response, on_error, regroup)
-    stage = ScoreStage(planned, _builder(planned, save_deciles), _length_bias(report, length_unit, seed))
+    stage = ScoreStage(planned, _builder(planned, save_deciles), _length_bias(report, length_unit, seed, tokenizer))
     resumption = Resumption(old, stage.names, stage.observe)
     with RecordWriter(output, append=old is not None) as writer, console.progress(None, "responses") as advance:
         for records in stage.run(resumption.unfinished(groups), console.note):
@@ -196,12 +196,12 @@ def _builder(planned: Any, wanted: Path | None) -> Any:
     return DecileBuilder(planned.metrics) if wanted is not None else None
 
 
-def _length_bias(wanted: Path | None, unit: Literal["words", "tokens", "chars"], seed: int) -> Any:
+def _length_bias(wanted: Path | None, unit: Literal["words", "tokens", "chars"], seed: int, tokenizer: str) -> Any:
     if wanted is None:
         return None
     from ..core.metrics.length_bias import LengthBias
 
-    return LengthBias(unit, seed)
+    return LengthBias(unit, seed, tokenizer)
 
 
 def _finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, report: Path | None) -> None:

@@ -94,7 +94,7 @@ class Columns:
             definition=f"{whole.definition}; {how}",
             role=whole.role if leads else "detail",
             level=whole.level,
-            null=whole.null,
+            null=f"under {_LEAST_TWIN} texts long enough, or {whole.null}",
             null_share=whole.null_share,
         )
 

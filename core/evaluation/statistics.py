@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .resampling import (
+from ..resampling import (
+    MIN_UNITS,
     RESAMPLES,
     bootstrap_mean,
     bootstrap_weights,
@@ -52,7 +53,6 @@ Direction = Literal["+", "-"]
 HeadlineVerdict = Literal["more", "less", "not shown"]
 QualityVerdict = Literal["not worse", "equivalent", "worse", "undecided"]
 
-MIN_UNITS = 6  # below, even the smallest two-sided sign-flip p, 2 / 2^5, exceeds .05
 FEW_UNITS = 20
 
 

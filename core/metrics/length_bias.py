@@ -78,10 +78,10 @@ class LengthBias:
             return len(record["response"].strip())
         if self.unit == "tokens":
             tokens = record.get("n_tokens")
-            return math.nan if tokens is None else tokens
+            return math.nan if tokens is None else float(tokens)
         words = (record.get("scores") or {}).get("words")
         if words is not None and 0 <= words <= _MOST_WORDS:
-            return words
+            return float(words)
         return len(self._tokenize(record["response"]))
 
     def report(self, resamples: int = RESAMPLES) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Metric:
         module, _, attribute = self.target.partition(":")
         function = getattr(import_module(f"{__package__}.{module}"), attribute)
         args = self._args(settings or {})
-        return partial(function, **args) if args else function  # type: ignore[no-any-return]
+        return partial(function, **args) if args else function
 
     def _args(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         return {name: settings.get(name, usual) for name, usual in self.args.items()}

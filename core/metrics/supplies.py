@@ -41,7 +41,7 @@ class Supply:
     """
 
     key: Callable[[Mapping[str, Any]], Hashable]
-    compute: Callable[[list[Any]], Sequence[Any]]
+    compute: Callable[[list[Any]], Iterable[Any]]
 
     def prepare(self, records: Iterable[Mapping[str, Any]]) -> Lookup:
         """The values for these records, as a function of the record."""

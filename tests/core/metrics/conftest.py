@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from divtool.core.metrics.semantic import resultant
 from divtool.core.metrics.text import words
 
 D = [
@@ -64,3 +65,21 @@ def embed():
         return np.array([np.sum([vector(word) for word in words(text) or [text]], axis=0) for text in texts])
 
     return encode
+
+
+@pytest.fixture
+def supplied(embed):
+    """Stand-ins for models and tables: each supplied feature as a simple function of the text."""
+
+    def vectors(record):
+        own = words(record["response"])[:50]
+        return resultant(embed(own) if own else np.zeros((0, 16)))
+
+    return {
+        "piece_resultant": vectors,
+        "contextual_resultant": vectors,
+        "token_logprobs": lambda record: np.full(min(5, len(record["response"].split())), -1.5),
+        "reward_logit": lambda record: float(len(record["response"]) % 7) - 3,
+        "ratings": lambda record: [7.0, None, 4.0] if record["response"] else [None],
+        "content_frequencies": lambda record: [1 / (2 + len(word)) for word in words(record["response"])[:50]],
+    }

@@ -260,7 +260,8 @@ def test_units_of_length() -> None:
 def test_words_are_counted_where_they_are_not_scored() -> None:
     bias = collected([{"prompt_id": "a", "response": "ab c", "scores": {}}], tokenizer="char")
     bias.add([{"prompt_id": "a", "response": "ab c", "scores": {"words": 7}}])
-    assert list(bias._lengths) == [3, 7]
+    bias.add([{"prompt_id": "a", "response": "ab c", "scores": {"words": value}} for value in (-1, 1e300)])
+    assert list(bias._lengths) == [3, 7, 3, 3]
     with pytest.raises(UsageError, match="unknown tokenizer"):
         LengthBias(tokenizer="wrod")
 

@@ -299,6 +299,8 @@ def test_what_was_encoded_before_a_failure_is_kept(
 
 
 def test_fingerprint_tells_encoders_apart(bert: str, tmp_path: Path) -> None:
+    from sentence_transformers.models import Pooling
+
     made = Embedder(bert, "cpu")
     plain = made._fingerprint
     made.encode([" ".join(WORDS * 9)])
@@ -311,7 +313,7 @@ def test_fingerprint_tells_encoders_apart(bert: str, tmp_path: Path) -> None:
     marks = {fingerprint(Embedder(other, "cpu")._model) for other in others}
     made._model.truncate_dim = 8
     marks.add(fingerprint(made._model))
-    made._model[1].pooling_mode = "cls"
+    made._model[1] = Pooling(16, "cls")
     marks.add(fingerprint(made._model))
     made._model.prompts = {"query": "the "}
     marks.add(fingerprint(made._model))

@@ -42,7 +42,7 @@ def test_a_report_is_drawn_with_its_numbers() -> None:
     ttr = forest.table.rows[0]
     assert re.fullmatch(r"\u22120\.\d+ \[\u22120\.\d+, \u22120\.\d+\]", ttr[1])
     assert ttr[-1] == "favours short"
-    assert "60 responses to 15 prompts: 0 scores of 3 favour long text, 1 short text." in found.lead
+    assert "60 responses to 15 prompts: of 3 scores, 0 favour long text and 1 short text." in found.lead
     assert curves.table is not None
     assert len(curves.table.rows) == 20
     assert [row[1:] for row in found.tables[0].rows] == [("same", "60", "constant")]
@@ -66,7 +66,7 @@ def test_runs_stand_beside_each_other_in_one_order(write: Writer) -> None:
     ]  # fmt: skip
     orders = [[row[0] for row in figure.table.rows] for figure in drawn.figures[:2] if figure.table]
     assert orders[0] == orders[1]
-    assert "tuned, 60 responses to 15 prompts: 1 score of 2 favour long text, 1 short text." in drawn.lead
+    assert "tuned, 60 responses to 15 prompts: of 2 scores, 1 favour long text and 1 short text." in drawn.lead
 
 
 def test_a_report_on_the_given_responses_is_shown_once(write: Writer, tmp_path: Path) -> None:
