@@ -105,7 +105,8 @@ def main() -> None:
             for workers in (1, 2):
                 seconds, peak = run(path, workers)
                 single = single or seconds
-                print(f"| {lines:,} | {workers} | {lines / seconds:,.0f} | {peak:,.0f} | {single / seconds:.2f} |", flush=True)
+                rate, gain = lines / seconds, single / seconds
+                print(f"| {lines:,} | {workers} | {rate:,.0f} | {peak:,.0f} | {gain:.2f} |", flush=True)
             path.unlink()
 
 

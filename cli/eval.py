@@ -64,6 +64,7 @@ def evaluate(
         ),
     ] = None,
     tokenizer: o.Tokenizer = "word",
+    mattr_window: o.MattrWindow = 50,
     truncate_words: Annotated[
         str,
         typer.Option(
@@ -100,6 +101,15 @@ def evaluate(
             rich_help_panel=_WHAT,
         ),
     ] = "linkage",
+    equivalence: Annotated[
+        str | None,
+        typer.Option(
+            "--equivalence",
+            help="Pair classifier that says which texts are one answer, instead of the cut.",
+            metavar="NAME",
+            rich_help_panel=o.MODEL,
+        ),
+    ] = None,
     quality_model: Annotated[
         str | None,
         typer.Option(
@@ -141,10 +151,16 @@ def evaluate(
     plan = MeasurePlan.settled(
         found,
         split_names(metrics) if metrics is not None else None,
-        Sources(embedder=embedder, style_embedder=style_embedder, loading=loading, embedding_cache=embedding_cache),
+        Sources(
+            embedder=embedder,
+            style_embedder=style_embedder,
+            loading=loading,
+            embedding_cache=embedding_cache,
+            equivalence=equivalence,
+        ),
         quality_model=quality_model,
         tokenizer=tokenizer,
-        settings={"cut": cluster_cut, "partition": partition},
+        settings={"cut": cluster_cut, "partition": partition, "window": mattr_window},
         deciles=deciles,
         truncate=_truncation(truncate_words),
         seed=seed,

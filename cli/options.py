@@ -117,6 +117,8 @@ Tokenizer = Annotated[
     ),
 ]
 
+MattrWindow = Annotated[int, typer.Option("--mattr-window", min=1, help="Words a window of mattr.")]
+
 _DECODING = "Decoding"
 Temperature = Annotated[
     float, typer.Option("--temperature", min=0.0, help="0 takes the most likely token.", rich_help_panel=_DECODING)

@@ -32,9 +32,7 @@ def score(
         typer.Option("--quality", help="A quality column beside the metrics.", rich_help_panel=_WHAT),
     ] = "none",
     tokenizer: o.Tokenizer = "word",
-    mattr_window: Annotated[
-        int, typer.Option("--mattr-window", min=1, help="Words a window of mattr.", rich_help_panel=_WHAT)
-    ] = 50,
+    mattr_window: o.MattrWindow = 50,
     unigrams: Annotated[
         Path | None,
         typer.Option(

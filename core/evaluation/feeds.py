@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..jsonl import Record
-from ..metrics.dullness import content_tokens
 from ..metrics.registry import Metric
 from ..metrics.supplies import Announce, chat_and_text, open_language_model
+from ..metrics.text import function_words, normalise
 from ..models.names import check_model_name
 from ..models.options import LoadOptions
 from .groups import Feed
@@ -45,10 +45,12 @@ def open_feeds(
 
 def next_token_feed(lm: LanguageModel) -> Feed:
     """Records to the mean next-token distribution of each over the tokens that count, [tokens]."""
-    from ..models.next_token import mean_next_token_distributions
+    from ..models.next_token import content_token_mask, mean_next_token_distributions
 
-    texts: list[str] = lm.tokenizer.batch_decode([[token] for token in range(len(lm.tokenizer))])
-    counted = np.flatnonzero(content_tokens(texts))
+    size = lm.model.get_output_embeddings().weight.shape[0]
+    common = function_words()
+    # Function words would rule the number, since every text is full of them.
+    counted = np.flatnonzero(content_token_mask(lm.tokenizer, size, lambda word: normalise(word) in common))
 
     def feed(records: Sequence[Record]) -> Iterator[Any]:
         for distribution in mean_next_token_distributions(lm, map(chat_and_text, records)):

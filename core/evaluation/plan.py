@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import require_extra
 from ..metrics.catalog import METRICS
 from ..metrics.decile_map import DecileMap
 from ..metrics.definition import Setup, definition
 from ..metrics.registry import Metric
 from ..metrics.supplies import Announce, Sources, open_supplies
 from ..metrics.text import tokenizer as find_tokenizer
+from ..models.names import check_model_name
 from .choice import choose_measures
 from .feeds import open_feeds
 from .measure import Measurer, Truncation
@@ -74,12 +76,15 @@ class MeasurePlan:
             DivtoolError: A name that does not exist, needs that are not met, or a map that does not fit.
         """
         find_tokenizer(tokenizer)
+        if sources.equivalence is not None:
+            check_model_name("pair classifier", sources.equivalence)
         choice = choose_measures(names, task, sources, quality_model)
         setup = Setup(
             tokenizer=tokenizer,
             embedder=sources.embedder,
             style=sources.style_embedder or "style-lite",
             quality_model=quality_model or "",
+            alike=_alike(sources),
             settings=settings or {},
         )
         definitions = {name: definition(metric, setup) for name, metric in METRICS.items()}
@@ -109,9 +114,25 @@ class MeasurePlan:
             task=self.task,
             metrics=self.metrics,
             supplies=open_supplies(needed, self.sources, announce),
-            setup=self.setup,
+            setup=replace(self.setup, settings=self._opened_settings()),
             feeds=open_feeds(self.metrics, self.sources.quality_model, self.sources.loading, announce),
             deciles=self.deciles,
             truncate=self.truncate,
             seed=self.seed,
         )
+
+    def _opened_settings(self) -> Mapping[str, Any]:
+        """The settings of the metrics, with the pair classifier where one is named and needed."""
+        if self.sources.equivalence is None or not any("equivalent" in metric.args for metric in self.metrics):
+            return self.setup.settings
+        require_extra("torch", "models")
+        from ..models.equivalence import PairClassifier
+
+        classifier = PairClassifier(self.sources.equivalence, device=self.sources.loading.device)
+        return {**self.setup.settings, "equivalent": classifier.same}
+
+
+def _alike(sources: Sources) -> str:
+    if sources.equivalence is None:
+        return ""
+    return f"pair classifier {sources.equivalence} says so (p > 0.102, 128 tokens a text, earlier text first)"

@@ -37,7 +37,7 @@ def _row(
         takes=takes,
         direction=sign,
         template=formula,
-        range=span,
+        range=span.format(**args),
         null=null.format(**args),
         source=source,
         args=args,
@@ -197,14 +197,14 @@ _SET = (
     _row("cluster_entropy_norm", "set", "semantic:cluster_entropy_norm", "embeddings", "+",
          "cluster_entropy / log2 n, cut at {cut:.2f}", "[0, 1]", "under 2 texts, over 2,000 texts", _OURS, cut=0.20),
     _row("distinct_k_nb", "set", "novelty:distinct_k_nb", "texts_and_embeddings", "+",
-         "equivalence classes among the first {k} texts, alike at 1 - cos <= {cut:.2f}, {partition} partition", "1..k",
-         "under k texts", _NOVELTY, k=10, cut=0.20, partition="linkage"),
+         "equivalence classes among the first {k} texts, {partition} partition", "1..{k}",
+         "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
     _row("utility_k", "set", "novelty:utility_of", "rated_texts", "+",
          "sum 0.8^(i-1) g_i / sum 0.8^(i-1) over the first {k} texts, g_i = rating if text i opens a class, else 0",
-         "[0, 10]", "under k texts", _NOVELTY, k=10, cut=0.20, partition="linkage"),
+         "[0, 10]", "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
     _row("utility_k_mean", "set", "novelty:utility_mean_of", "rated_texts", "+",
          "mean of utility_k over 100 seeded orders of the first {k} texts",
-         "[0, 10]", "under k texts", _NOVELTY, k=10, cut=0.20, partition="linkage"),
+         "[0, 10]", "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
 )
 
 _RUN = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import lzma
 import zlib
 from collections.abc import Sequence
-from functools import cache
+
+from .memory import keep_freed_memory
 
 _SMALLEST, _LARGEST = 4 * 1024, 8 * 1024 * 1024  # bytes of LZMA dictionary
 
@@ -29,7 +30,7 @@ def compression_ratio_lzma(text: str) -> float | None:
     data = _bytes(text)
     if not data:
         return None
-    _keep_freed_memory()
+    keep_freed_memory()
     dictionary = min(max(_SMALLEST, 1 << (len(data) - 1).bit_length()), _LARGEST)
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary}]
     return len(data) / len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=filters))
@@ -48,12 +49,3 @@ def set_compression_ratio_lzma(texts: Sequence[str]) -> float | None:
 def _bytes(text: str) -> bytes:
     """UTF-8, lone surrogates included: readers turn those away, a metric need not fail on them."""
     return text.encode("utf-8", "surrogatepass")
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Have glibc keep what an encoder frees, once: LZMA asks for 1.5 MB a text, and fetching that anew is most of its time.
-
-    glibc hands memory back by the size of the largest block ever freed; this one is never written to.
-    """
-    bytearray(4 * 1024 * 1024)

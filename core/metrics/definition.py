@@ -12,6 +12,8 @@ _WAYS = {"+": "higher is more diverse", "-": "lower is more diverse", "0": "no d
 _WORDS = "tokenizer {tokenizer}"
 _EMBEDDER = "embedder {embedder}, unit vectors, long texts as the mean of their pieces by tokens"
 _LIKELIHOOD = "model {quality_model}, given the prompt in its chat template, end token left out"
+_CUT = 0.20
+_ALIKE = "alike where {alike}, texts of at most 5 words by shared words"
 _PARTS = "not comparable with published figures, which come from another classifier and reward model"
 
 # By feature: what stands behind it.
@@ -21,8 +23,8 @@ _WITH = {
     "word_lists": _WORDS,
     "words_and_sentences": _WORDS,
     "embeddings": _EMBEDDER,
-    "texts_and_embeddings": f"{_EMBEDDER}; texts of at most 5 words by shared words; {_PARTS}",
-    "rated_texts": f"{_EMBEDDER}; ratings: {{ratings}}; {_PARTS}",
+    "texts_and_embeddings": f"{_ALIKE}; {_PARTS}",
+    "rated_texts": f"{_ALIKE}; ratings: {{ratings}}; {_PARTS}",
     "piece_resultant": "input embedding table of {embedder}, specials and punctuation left out; not comparable "
     "with dsi",
     "contextual_resultant": "encoder {dsi_encoder}, layers {dsi_layers}, sentences of 50 tokens with [CLS] and "
@@ -52,6 +54,7 @@ class Setup:
         reward_model: Reward model.
         judge: Model, template version and votes of the judge.
         word_frequencies: Source of the word frequencies.
+        alike: When two texts count as one answer; by default where the embedder finds them near.
         ratings: Where the ratings behind ``utility_k`` come from.
         settings: Settings of metrics that differ from the usual ones.
     """
@@ -65,6 +68,7 @@ class Setup:
     reward_model: str = ""
     judge: str = ""
     word_frequencies: str = "wordfreq, English"
+    alike: str = ""
     ratings: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -77,6 +81,7 @@ def definition(metric: Metric, setup: Setup) -> str:
         setup: What the run used.
     """
     names = {name: getattr(setup, name) for name in Setup.__dataclass_fields__}
+    names["alike"] = setup.alike or f"1 - cos <= {setup.settings.get('cut', _CUT):.2f} under {setup.embedder}"
     behind = _WITH.get(metric.takes, "").format(**names)
     parts = (f"{metric.name}: {metric.formula_with(setup.settings)}", behind, _WAYS[metric.direction])
     return "; ".join(part for part in parts if part)

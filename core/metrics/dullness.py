@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
-
-from .text import function_words, normalise
 
 Floats = NDArray[np.float64]
 
@@ -44,16 +40,3 @@ class Dullness:
             return None
         mean = self._sum / self._responses
         return float(mean @ mean)
-
-
-def content_tokens(texts: Sequence[str]) -> NDArray[np.bool_]:
-    """Which tokens count: those whose stripped text starts with a letter and is no function word, [tokens].
-
-    Function words would rule the number, since every text is full of them.
-
-    Args:
-        texts: The text of each token of the vocabulary.
-    """
-    common = function_words()
-    stripped = (text.strip() for text in texts)
-    return np.array([text[:1].isalpha() and normalise(text) not in common for text in stripped], dtype=np.bool_)

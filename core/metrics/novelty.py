@@ -6,26 +6,31 @@ numbers are not comparable with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float64]
+Equivalent = Callable[[Sequence[str]], NDArray[np.bool_]]
 
 _SHORT = 5  # white-space words; up to here shared words decide, not vectors
 _PATIENCE = 0.8  # the chance that the reader asks for one more answer
 
 
 def distinct_k_nb(
-    texts_and_embeddings: tuple[Sequence[str], Vectors], k: int = 10, cut: float = 0.20, partition: str = "linkage"
+    texts_and_embeddings: tuple[Sequence[str], Vectors],
+    k: int = 10,
+    cut: float = 0.20,
+    partition: str = "linkage",
+    equivalent: Equivalent | None = None,
 ) -> int | None:
     """Number of equivalence classes among the first k texts.
 
     Range 1..k, higher is more diverse. Null for fewer than k texts with a word; texts without one
     are left out.
     """
-    classes = first_classes(*texts_and_embeddings, k, cut, partition)
+    classes = first_classes(*texts_and_embeddings, k, cut, partition, equivalent)
     return None if classes is None else len(set(classes.values()))
 
 
@@ -34,13 +39,14 @@ def utility_of(
     k: int = 10,
     cut: float = 0.20,
     partition: str = "linkage",
+    equivalent: Equivalent | None = None,
 ) -> float | None:
     """``utility_k`` of the first k texts in their order.
 
     Range [0, 10], higher is more diverse and better. Null for fewer than k texts with a word.
     """
     texts, embeddings, ratings = rated_texts
-    classes = first_classes(texts, embeddings, k, cut, partition)
+    classes = first_classes(texts, embeddings, k, cut, partition, equivalent)
     return None if classes is None else utility_k(list(classes.values()), [ratings[row] for row in classes])
 
 
@@ -49,40 +55,51 @@ def utility_mean_of(
     k: int = 10,
     cut: float = 0.20,
     partition: str = "linkage",
+    equivalent: Equivalent | None = None,
 ) -> float | None:
     """``utility_k_mean`` of the first k texts.
 
     Range [0, 10], higher is more diverse and better. Null for fewer than k texts with a word.
     """
     texts, embeddings, ratings = rated_texts
-    classes = first_classes(texts, embeddings, k, cut, partition)
+    classes = first_classes(texts, embeddings, k, cut, partition, equivalent)
     return None if classes is None else utility_k_mean(list(classes.values()), [ratings[row] for row in classes])
 
 
 def first_classes(
-    texts: Sequence[str], embeddings: Vectors, k: int, cut: float, partition: str
+    texts: Sequence[str], embeddings: Vectors, k: int, cut: float, partition: str, equivalent: Equivalent | None = None
 ) -> dict[int, int] | None:
-    """Class label by place of each of the first k texts with a word; None where there are fewer."""
+    """Class label by place of each of the first k texts with a word; None where there are fewer.
+
+    Args:
+        texts: The texts; empty for one without a word.
+        embeddings: Unit rows, [n, d].
+        k: How many texts are looked at.
+        cut: The largest cosine distance of equivalent texts.
+        partition: As in `equivalence_classes`.
+        equivalent: Decides instead of the distance, such as a pair classifier.
+    """
     kept = [row for row, text in enumerate(texts) if text][:k]
     if len(kept) < k:
         return None
     first = [texts[row] for row in kept]
-    return dict(zip(kept, equivalence_classes(first, same(first, embeddings[kept], cut), partition), strict=True))
+    near = equivalent(first) if equivalent else 1 - embeddings[kept] @ embeddings[kept].T <= cut
+    equal = same(first, near)
+    return dict(zip(kept, equivalence_classes(first, equal, partition), strict=True))
 
 
-def same(texts: Sequence[str], embeddings: Vectors, cut: float = 0.20) -> NDArray[np.bool_]:
+def same(texts: Sequence[str], near: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether two texts count as the same answer, for all pairs [n, n].
 
-    Two texts of at most 5 white-space words: twice their shared word types reach the longer's word
-    count. Others: cosine distance <= ``cut``.
+    Two texts of at most 5 white-space words: twice their shared word types reach the longer's word count. Others: as
+    ``near`` says.
 
     Args:
         texts: The texts.
-        embeddings: Unit rows, [n, d].
-        cut: The largest distance of equivalent texts; it belongs to the encoder.
+        near: Whether two texts are alike in meaning, [n, n].
     """
     words = [text.lower().split() for text in texts]
-    equal: NDArray[np.bool_] = 1 - embeddings @ embeddings.T <= cut
+    equal: NDArray[np.bool_] = near.copy()
     short = [row for row, own in enumerate(words) if len(own) <= _SHORT]
     for i in short:
         for j in short:

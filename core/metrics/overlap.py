@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .memory import keep_freed_memory
+
 WordLists = Sequence[Sequence[str]]
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -35,6 +37,7 @@ def self_bleu_each(word_lists: WordLists, order: int = 4) -> _Floats:
     as 0.1 (smoothing 1); no common word gives 0. The brevity penalty takes the closest length
     among the others, the shorter one on a tie.
     """
+    keep_freed_memory()
     kept = [words for words in word_lists if words]
     lengths: _Ints = np.array([len(words) for words in kept], dtype=np.int64)
     if len(kept) < 2:

@@ -65,6 +65,7 @@ class Sources:
         unigrams: File of word counts, or None for the `wordfreq` package.
         loading: Device, number format and so on of the models.
         embedding_cache: Keep sentence vectors on disk.
+        equivalence: Pair classifier that decides which texts are one answer, or None for the embedder.
     """
 
     embedder: str = "minilm"
@@ -77,6 +78,7 @@ class Sources:
     unigrams: Path | None = None
     loading: LoadOptions = field(default_factory=LoadOptions)
     embedding_cache: bool = True
+    equivalence: str | None = None
 
     def unmet(self, metric: Metric) -> str | None:
         """What is missing for a metric, and how to get it; None where nothing is."""

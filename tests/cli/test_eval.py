@@ -88,3 +88,22 @@ def test_wrong_use_is_one_line(divtool: Any, tmp_path: Path, arguments: Any, sta
     assert message in " ".join(text.replace("│", " ").split())
     assert "Traceback" not in text
     assert done.stdout == b""
+
+
+def test_a_pair_classifier_decides_which_texts_are_one_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from divtool.core.evaluation.plan import MeasurePlan
+    from divtool.core.evaluation.tasks.pool import POOL
+    from divtool.core.metrics.supplies import Sources
+    from divtool.core.models import equivalence
+
+    class Classifier:
+        def __init__(self, name: str, device: str) -> None:
+            self.same = f"{name} on {device}"
+
+    monkeypatch.setattr(equivalence, "PairClassifier", Classifier)
+    sources = Sources(equivalence=str(tmp_path))
+    measurer = MeasurePlan.settled(POOL, ["distinct_k_nb"], sources).open(lambda _: None)
+    assert measurer.setup.settings == {"equivalent": f"{tmp_path} on auto"}
+    assert f"pair classifier {tmp_path}" in measurer.setup.alike
+    plain = MeasurePlan.settled(POOL, ["distinct_1"], sources).open(lambda _: None)
+    assert plain.setup.settings == {}

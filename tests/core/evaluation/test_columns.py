@@ -127,7 +127,7 @@ def test_settings_change_the_number_and_its_definition(make_run: Any, measure: A
     assert [usual[name]["value"] for name in names] == [10, pytest.approx(3.3219281, abs=1e-6), 10]
     assert [wide[name]["value"] for name in names] == [1, 0, 1]
     assert "cut at 1.90" in wide["semantic_clusters"]["definition"]
-    assert "<= 1.90, greedy partition" in wide["distinct_k_nb"]["definition"]
+    assert "greedy partition; alike where 1 - cos <= 1.90" in wide["distinct_k_nb"]["definition"]
 
 
 def test_tokenizer_is_that_of_the_setup(make_run: Any, measure: Any) -> None:

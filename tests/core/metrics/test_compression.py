@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import lzma
 import random
 import zlib
 
@@ -28,6 +29,18 @@ def test_one_zlib_stream():
     """The `diversity` package packs twice: its size is that of the doubly packed file."""
     text = "one stream and no more " * 40
     assert compression.compression_ratio(text) == len(text) / len(zlib.compress(text.encode(), 9))
+
+
+@pytest.mark.parametrize(
+    ("size", "dictionary"),
+    [(1, 4096), (500, 4096), (4096, 4096), (4097, 8192), (70_000, 1 << 17), (9_000_000, 8 << 20)],
+)
+def test_raw_lzma2_at_preset_6_with_the_dictionary_that_holds_the_text(size, dictionary):
+    text = "".join(random.Random(size).choices("abc ", k=min(size, 5_000)))
+    text = (text * (size // len(text) + 1))[:size]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary}]
+    packed = lzma.compress(text.encode(), format=lzma.FORMAT_RAW, filters=filters)
+    assert compression.compression_ratio_lzma(text) == size / len(packed)
 
 
 def test_lzma_sees_repeats_beyond_the_window_of_zlib():

@@ -29,17 +29,28 @@ def test_mean_utility_over_orders():
 
 def test_short_texts_are_the_same_by_their_words():
     texts = ["Blue", "blue ", "dark blue", "very dark deep blue sky", "a text of more than five words"]
-    equal = novelty.same(texts, np.eye(5))
+    equal = novelty.same(texts, np.eye(5, dtype=bool))
     assert equal[0].tolist() == [True, True, True, False, False]
     assert equal[2].tolist() == [True, True, True, False, False]  # dark, blue: 2 * 2 < 5
     assert (equal == equal.T).all()
 
 
-def test_long_texts_are_the_same_by_their_vectors():
+def test_long_texts_are_the_same_by_their_vectors_or_by_a_classifier():
     angles = np.array([0, 0.6, 0.7])
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # 1 - cos: .175, .235, .005
-    equal = novelty.same(["one two three four five six"] * 3, rows)
-    assert equal.tolist() == [[True, True, False], [True, True, True], [False, True, True]]
+    long = [f"one two three four five {last}" for last in ("six", "seven", "eight")]
+    given = (long, rows)
+    assert novelty.distinct_k_nb(given, k=3, partition="greedy") == 2  # the third is far from the first
+    assert novelty.distinct_k_nb(given, k=3, cut=0.24) == 1
+    assert novelty.distinct_k_nb(given, k=3, cut=0.001) == 3
+    asked = []
+
+    def equivalent(texts):
+        asked.append(texts)
+        return matrix(3, (0, 2))
+
+    assert novelty.distinct_k_nb(given, k=3, equivalent=equivalent) == 2
+    assert asked == [long]
 
 
 def matrix(n: int, *pairs: tuple[int, int]):

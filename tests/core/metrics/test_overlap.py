@@ -68,6 +68,22 @@ def test_self_bleu_equals_its_definition_on_random_sets():
         assert overlap.self_bleu_each(texts) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("largest", [1, 2**16 - 1, 2**16, 2**40, 2**62])
+def test_order_digit_by_digit(largest):
+    rng = np.random.default_rng(largest % 1000)
+    keys = rng.integers(0, largest + 1, size=500)
+    keys = np.concatenate([keys, keys[:200], [0, largest]])
+    assert (overlap._stable_order(keys) == np.argsort(keys, kind="stable")).all()
+    assert overlap._stable_order(keys[:0]).tolist() == []
+
+
+def test_a_large_vocabulary_does_not_disturb_self_bleu():
+    texts = random_set(random.Random(8))
+    strange = [[f"w{i}" for i in range(start, start + 90_000)] for start in (0, 90_000)]
+    alone = overlap.self_bleu_each(texts)
+    assert overlap.self_bleu_each([*strange, *texts])[2:] == pytest.approx(alone, abs=1e-12)
+
+
 @pytest.mark.parametrize("text", ["yes", "two words", "in three words", "exactly four words here"])
 def test_equal_short_texts_have_self_bleu_one(text):
     """NLTK smooths the missing orders: 0.1778 for one word, 0.5623 for three."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from divtool.core.metrics import overlap, semantic
+from divtool.core.metrics import lexical, ngrams, overlap, semantic
 from divtool.core.metrics.catalog import METRICS, PRESETS
 from divtool.core.metrics.features import ResponseFeatures
-from divtool.core.metrics.text import words
+from divtool.core.metrics.text import sentences, truncate_words, words
 
 
 def best(function, times: int = 3) -> float:
@@ -39,6 +40,60 @@ def test_lexical_preset(texts):
 
     assert len(words(text)) == 100
     assert best(score, 30) <= 0.001
+
+
+# Sixteen times the text takes about sixteen times as long; work that grows with the square takes 256 times.
+FACTOR, MOST = 16, 60
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        ".",
+        "'",
+        "a",
+        "a'",
+        "’",
+        "\n",
+        ". ",
+        "a. ",
+        "A. ",
+        "Dr. ",
+        '."',
+        ".\r\n",
+        ".    ",
+        "。",
+        "。」",
+        "e\u0301",
+        "\x00",
+        "😀",
+    ],
+)
+def test_reading_text_takes_linear_time(piece):
+    def read(size: int) -> None:
+        text = piece * (size // len(piece))
+        words(text)
+        sentences(text)
+        truncate_words(text, size)
+
+    small = best(lambda: read(20_000))
+    assert best(lambda: read(20_000 * FACTOR), 2) <= MOST * small
+
+
+@pytest.mark.parametrize("types", [1, 500, 10**6])
+def test_200_000_words_take_linear_time(types):
+    draws = np.random.default_rng(types).integers(types, size=200_000)
+    own = [f"w{draw}" for draw in draws]
+    for measure in (
+        lexical.mattr,
+        lexical.mtld,
+        lambda part: lexical.hdd(Counter(part)),
+        lambda part: lexical.word_entropy(Counter(part)),
+        lambda part: ngrams.ngram_diversity([part]),
+        lambda part: overlap.self_bleu([part, part[::-1]]),
+    ):
+        small = best(lambda: measure(own[: len(own) // FACTOR]))  # noqa: B023
+        assert best(lambda: measure(own), 2) <= MOST * small  # noqa: B023
 
 
 def test_self_bleu_is_linear(texts):

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from divtool.core.errors import UsageError
-from divtool.core.metrics.text import function_words, normalise, sentences, tokenizer, truncate_words, words
+from divtool.core.metrics.text import (
+    _WORD,
+    function_words,
+    normalise,
+    sentences,
+    tokenizer,
+    truncate_words,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,10 +44,23 @@ def test_the_other_tokenizers():
 
 
 def test_an_unknown_tokenizer_names_the_known_ones():
-    with pytest.raises(UsageError, match=r"did you mean 'word'\? known: word, whitespace, char"):
+    with pytest.raises(UsageError, match=r"did you mean 'word'\? known: word, whitespace, char, model:NAME"):
         tokenizer("words")
-    with pytest.raises(UsageError, match="word, whitespace, char"):
-        tokenizer("model:gpt2")
+    for name in ("model:", "model", ""):
+        with pytest.raises(UsageError, match="word, whitespace, char"):
+            tokenizer(name)
+
+
+@given(text=st.text(st.sampled_from("abZ09'-_ .,\n\x00\x7f"), max_size=40))
+def test_plain_text_has_the_words_of_the_pattern_for_all_scripts(text):
+    assert words(text) == _WORD.findall(normalise(text))
+
+
+@given(text=st.text(max_size=40))
+def test_normalising_twice_changes_nothing(text):
+    once = normalise(text)
+    assert words(once) == words(text)
+    assert not set("‘’‐‑") & set(once)
 
 
 SPLIT = 'Dr. Smith left. "Why?" she asked. It was 3.14 p.m. on Mt. Fuji... Then J. K. ran!\nNew line here'
