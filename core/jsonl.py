@@ -31,6 +31,7 @@ from .errors import ClosedPipe, DivtoolError, InputError, UsageError
 Record = dict[str, Any]
 STDIN_NAME = "standard input"
 _BLOCK = 1 << 16
+_RECENT_HASHES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,14 +322,42 @@ def groups(rows: Iterable[Row], key: str = "prompt_id") -> Iterator[list[Row]]:
     Raises:
         InputError: A `prompt_id` comes back after another one. Eight bytes a group are kept to see that.
     """
-    seen: set[int] = set()
+    seen = _Seen()
     for name, run in groupby(rows, key=lambda row: row.data[key]):
         group = list(run)
-        digest = short_hash(name)
-        if digest in seen:
+        if seen.before(short_hash(name)):
             raise group[0].fault(f"{key} '{name}' comes back after other prompts", "sort the input, or use --regroup")
-        seen.add(digest)
         yield group
+
+
+class _Seen:
+    """Which 64-bit hashes have come by, in eight bytes each: a set of Python's numbers takes ten times as much."""
+
+    def __init__(self) -> None:
+        self._recent: set[int] = set()
+        self._sorted: Any = None
+
+    def before(self, digest: int) -> bool:
+        """Whether this hash was here before; it is from now on."""
+        if digest in self._recent or self._is_sorted_in(digest):
+            return True
+        self._recent.add(digest)
+        if len(self._recent) >= _RECENT_HASHES:
+            self._sort_in()
+        return False
+
+    def _is_sorted_in(self, digest: int) -> bool:
+        if self._sorted is None:
+            return False
+        place = self._sorted.searchsorted(self._sorted.dtype.type(digest))
+        return bool(place < len(self._sorted) and self._sorted[place] == digest)
+
+    def _sort_in(self) -> None:
+        import numpy as np
+
+        recent = np.fromiter(self._recent, dtype=np.uint64, count=len(self._recent))
+        self._sorted = np.sort(recent if self._sorted is None else np.concatenate([self._sorted, recent]))
+        self._recent.clear()
 
 
 def short_hash(value: Any) -> int:

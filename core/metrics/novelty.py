@@ -103,7 +103,9 @@ def same(texts: Sequence[str], near: NDArray[np.bool_]) -> NDArray[np.bool_]:
     short = [row for row, own in enumerate(words) if len(own) <= _SHORT]
     for i in short:
         for j in short:
-            equal[i, j] = 2 * len(set(words[i]) & set(words[j])) >= max(len(words[i]), len(words[j]))
+            # Equal texts are the same also where they repeat a word, which the count of shared types would miss.
+            shared = 2 * len(set(words[i]) & set(words[j])) >= max(len(words[i]), len(words[j]))
+            equal[i, j] = shared or words[i] == words[j]
     np.fill_diagonal(equal, True)
     return equal
 

@@ -91,7 +91,7 @@ def _stable_order(keys: _Ints) -> _Ints:
 
     Digit by digit: NumPy sorts 16-bit numbers in linear time.
     """
-    order = np.argsort(keys.astype(np.uint16), kind="stable")  # the cast keeps the low 16 bits
+    order: _Ints = np.argsort(keys.astype(np.uint16), kind="stable")  # the cast keeps the low 16 bits
     for shift in range(16, int(keys.max(initial=0)).bit_length(), 16):
         digit = (keys >> shift).astype(np.uint16)[order]
         order = order[np.argsort(digit, kind="stable")]
@@ -111,9 +111,9 @@ def _most_elsewhere(gram: _Ints, count: _Ints) -> _Ints:
         return count
     begins = _changes(gram)
     at, place = np.flatnonzero(begins), np.cumsum(begins) - 1
-    largest = np.maximum.reduceat(count, at)[place]
+    largest: _Ints = np.maximum.reduceat(count, at)[place]
     is_largest = count == largest
-    second = np.maximum.reduceat(np.where(is_largest, 0, count), at)[place]
+    second: _Ints = np.maximum.reduceat(np.where(is_largest, 0, count), at)[place]
     alone = is_largest & (np.add.reduceat(is_largest, at, dtype=np.int64)[place] == 1)
     return np.where(alone, second, largest)
 

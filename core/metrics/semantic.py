@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float64]
 
-_BLOCK = 1024  # rows of similarities held at once
+_BLOCK_CELLS = 1 << 25  # similarities held at once: 256 MiB
 _MOST_CLUSTERED = 2_000  # texts; the distance matrix of more would not be worth its memory
 _NO_SPREAD = 1e-12  # mean squared distance to the centroid; below it lies the encoders' single precision
 
@@ -115,11 +115,12 @@ def chamfer(embeddings: Vectors) -> float | None:
     if len(distinct) == 1:
         return 0.0
     nearest = np.empty(len(distinct))
-    for start in range(0, len(distinct), _BLOCK):
-        cosines = distinct[start : start + _BLOCK] @ distinct.T
+    block = max(1, _BLOCK_CELLS // len(distinct))
+    for start in range(0, len(distinct), block):
+        cosines = distinct[start : start + block] @ distinct.T
         rows = np.arange(len(cosines))
         cosines[rows, start + rows] = -np.inf
-        nearest[start : start + _BLOCK] = cosines.max(axis=1)
+        nearest[start : start + block] = cosines.max(axis=1)
     return float(np.clip(1 - nearest, 0, 2)[copies == 1].sum() / len(kept))
 
 

@@ -211,3 +211,12 @@ def test_short_hash_does_not_depend_on_the_process() -> None:
         env={**os.environ, "PYTHONHASHSEED": "5"},
     )
     assert int(printed.stdout) == short_hash(["é", {"a": 2, "b": 1}])
+
+
+def test_a_prompt_that_comes_back_is_seen_also_after_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("divtool.core.jsonl._RECENT_HASHES", 4)
+    rows = [Row({"prompt_id": f"p{n}"}, f"f:{n}") for n in range(50)]
+    assert len(list(groups(rows))) == 50
+    for back in (0, 3, 4, 21, 48):
+        with pytest.raises(InputError, match=f"prompt_id 'p{back}' comes back"):
+            list(groups([*rows, rows[back]]))

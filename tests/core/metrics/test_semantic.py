@@ -117,19 +117,32 @@ def test_too_many_texts_to_cluster_give_null_and_one_warning():
     assert ["2000 texts" in str(each.message) for each in caught] == [True]
 
 
-def test_dsi_lite():
+@pytest.mark.parametrize("metric", [semantic.dsi, semantic.dsi_lite])
+def test_dsi_from_the_sum_of_the_vectors(metric):
     vectors = np.array([[1, 0], [0, 1], [-1, 0]])
-    assert semantic.dsi_lite(vectors) == pytest.approx(4 / 3)
-    assert semantic.dsi_lite(vectors.astype(np.float32) * 7) == pytest.approx(4 / 3)
-    assert semantic.dsi_lite(np.vstack([vectors, np.zeros((2, 2))])) == pytest.approx(4 / 3)
+    assert metric(semantic.resultant(vectors)) == pytest.approx(4 / 3)
+    assert metric(semantic.resultant(vectors.astype(np.float32) * 7)) == pytest.approx(4 / 3)
+    assert metric(semantic.resultant(np.vstack([vectors, np.zeros((2, 2))]))) == pytest.approx(4 / 3)
     rows = np.random.default_rng(1).standard_normal((30, 8))
     cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(rows, 2)]
-    assert semantic.dsi_lite(rows) == pytest.approx(1 - np.mean(cosines), abs=1e-12)
+    assert metric(semantic.resultant(rows)) == pytest.approx(1 - np.mean(cosines), abs=1e-12)
 
 
-@pytest.mark.parametrize("vectors", [np.zeros((0, 4)), np.zeros(0), np.ones((1, 4)), np.array([[1.0, 0], [0, 0]])])
+@pytest.mark.parametrize("vectors", [np.zeros((0, 4)), np.ones((1, 4)), np.array([[1.0, 0], [0, 0]])])
 def test_dsi_needs_two_vectors(vectors):
-    assert semantic.dsi_lite(vectors) is None
+    assert semantic.dsi_lite(semantic.resultant(vectors)) is None
+
+
+def test_chamfer_in_blocks_and_with_copies(monkeypatch):
+    rows = np.random.default_rng(2).standard_normal((50, 4))
+    rows = np.vstack([rows, rows[:7]])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    distances = 1 - rows @ rows.T
+    np.fill_diagonal(distances, np.inf)
+    expected = np.clip(distances.min(axis=1), 0, None).mean()
+    assert semantic.chamfer(rows) == pytest.approx(expected, abs=1e-12)
+    monkeypatch.setattr(semantic, "_BLOCK_CELLS", 120)
+    assert semantic.chamfer(rows) == pytest.approx(expected, abs=1e-12)
 
 
 def test_zero_rows_are_left_out(x):
