@@ -51,7 +51,7 @@ def metrics(as_json: AsJson = False) -> None:
         }
         for m in METRICS.values()
     ]
-    _print(rows, ("name", "level", "direction", "formula", "null", "source"), as_json)
+    _print(rows, ("name", "level", "direction", "formula", "takes", "null", "source"), as_json)
 
 
 def _entries(entries: Iterable[object], as_json: bool) -> None:

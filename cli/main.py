@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -74,6 +75,7 @@ def main() -> None:
     """Run the command line; a `DivtoolError` becomes one line on standard error and its exit status."""
     # Taken out here, so that it works in front of a command and behind it.
     debug = "--debug" in sys.argv
+    warnings.showwarning = _warned
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app()
@@ -84,6 +86,11 @@ def main() -> None:
         if str(error):
             console.error(str(error) if isinstance(error, DivtoolError) else f"{error}; --debug shows where")
         _leave(error.exit_code if isinstance(error, DivtoolError) else 1)
+
+
+def _warned(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning of Python's as one line, without a place in the code."""
+    console.warn(str(message))
 
 
 def _leave(status: int) -> None:

@@ -147,7 +147,7 @@ def score(
         setup=Setup(
             tokenizer=tokenizer,
             embedder=embedder,
-            style=style_embedder or "style-lite",
+            style=style_embedder,
             dsi_layers=dsi_layers,
             quality_model=quality_model,
             reward_model=reward_model or "",
@@ -207,7 +207,7 @@ def _finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, re
     summary = stage.summary
     console.note(f"{summary.responses:,} responses scored: {', '.join(stage.names)}")
     if summary.empty:
-        console.note(f"{summary.empty:,} of them without a word: their scores are null")
+        console.note(f"{summary.empty:,} of them without a word: most of their scores are null")
     often = ", ".join(f"{name} {share:.0%}" for name, share in summary.often_null().items())
     if often:
         console.warn(f"often null, too little text for the metric: {often}; see divtool metrics")
@@ -222,6 +222,8 @@ def _finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, re
         from .length_table import show_length_bias
 
         found = stage.length_bias.report()
+        for name, metric in found["metrics"].items():
+            metric["definition"] = planned.definitions.get(name)
         _write_json(report, found)
         show_length_bias(found)
 

@@ -70,7 +70,7 @@ def _unique_first(k: int) -> Metric:
 
 def _vendi(q: float) -> Metric:
     formula = {1: "exp(-sum l ln l)", inf: "1 / max l"}.get(q, f"(sum l^{q:g})^(1 / (1 - {q:g}))")
-    formula += ", l = eigenvalues of the cosine Gram matrix / n"
+    formula += ", l = eigenvalues of the cosine Gram matrix / n, those under 1e-12 dropped"
     name, target, source = "vendi" if q == 1 else f"vendi_q{q:g}", "semantic:vendi", "arXiv 2210.02410"
     return _row(name, "set", target, "embeddings", "+", formula, "[1, n]", "no text", source, q=q)
 
@@ -112,7 +112,8 @@ _LEXICAL = (
     _row("compression_ratio", "response", "compression:compression_ratio", "text", "-",
          "UTF-8 bytes / zlib bytes at level 9", "> 0", "0 bytes", _SHAIB),
     _row("compression_ratio_lzma", "response", "compression:compression_ratio_lzma", "text", "-",
-         "UTF-8 bytes / raw LZMA2 bytes at preset 6", "> 0", "0 bytes", _OURS),
+         "UTF-8 bytes / raw LZMA2 bytes at preset 6, dictionary = next power of two >= bytes, 4 KiB to 8 MiB",
+         "> 0", "0 bytes", _OURS),
 )
 
 _SEMANTIC = (
@@ -127,7 +128,7 @@ _SEMANTIC = (
 
 _OTHER = (
     _row("dsi", "response", "semantic:dsi", "contextual_resultant", "+",
-         "mean 1 - cos over pairs of contextual token vectors of layers 6 and 7 of BERT-large", "[0, 2]",
+         "mean 1 - cos over pairs of contextual token vectors of BERT-large, each layer a vector of its own", "[0, 2]",
          "under 2 tokens", "Johnson et al. 2022"),
     _row("word_rarity", "response", "rarity:word_rarity", "content_frequencies", "+",
          "mean over content words of -log10 of the word's frequency in a large corpus, floor 1e-9", "(0, 9]",
@@ -137,9 +138,10 @@ _OTHER = (
     _row("mean_logprob", "response", "likelihood:mean_logprob", "record", "0",
          "logprob / n_tokens of the record, in nats", "<= 0", "no logprob, 0 tokens", _FIELD),
     _row("perplexity", "response", "likelihood:perplexity", "token_logprobs", "0",
-         "exp(-mean ln p(token)) under the quality model", ">= 1", "0 tokens", _FIELD),
+         "exp(-mean ln p(token)) under the quality model", ">= 1", "0 tokens, too long for the model", _FIELD),
     _row("bits_per_char", "response", "likelihood:bits_per_char", "token_logprobs_and_text", "0",
-         "-sum log2 p(token) / chars under the quality model", ">= 0", "0 chars, 0 tokens", _FIELD),
+         "-sum log2 p(token) / chars under the quality model", ">= 0",
+         "0 chars, 0 tokens, too long for the model", _FIELD),
     _row("reward", "response", "quality:reward", "reward_logit", "0",
          "the one logit of a reward model on [prompt, response]", "real", "too long for the model", _FIELD),
     _row("judge", "response", "quality:judge", "ratings", "0",
@@ -167,17 +169,20 @@ _SET = (
          "mean BLEU of each text against all others, orders to min(4, N), smoothing 1", "[0, 1]",
          "under 2 texts", "arXiv 1802.01886"),
     _row("homogenization_rougel", "set", "overlap:homogenization_rougel", "word_lists", "-",
-         "mean 2 LCS / (N_i + N_j) over pairs of texts (over 2,000 texts: sampled, 200,000 pairs, standard error below "
-         "0.0012)", "[0, 1]", "under 2 texts", "arXiv 2309.05196"),
+         "mean 2 LCS / (N_i + N_j) over pairs of texts (over 2,000 texts: sampled, 200,000 pairs drawn with seed 0, "
+         "standard error below 0.0012)", "[0, 1]", "under 2 texts", "arXiv 2309.05196"),
     _row("self_repetition", "set", "ngrams:self_repetition", "word_lists", "-",
          "mean ln(1 + sum over a text's 4-grams of the other texts holding it)", ">= 0",
          "under 2 texts of 4 words", _SHAIB),
     _row("dullness", "set", "ngrams:dullness", "word_lists", "-",
-         "sum over content words of (count / total)^2", "(0, 1]", "no content word", _OURS),
+         "sum over content words of (count / total)^2, pooled over the texts, content = none of 150 function words",
+         "(0, 1]", "no content word", _OURS),
     _row("set_compression_ratio", "set", "compression:set_compression_ratio", "texts", "-",
-         "compression_ratio of the texts joined by newlines", "> 0", "0 bytes", _SHAIB),
+         "UTF-8 bytes / zlib bytes at level 9 of the texts joined by newlines; zlib looks 32 KiB back, beyond that "
+         "read set_compression_ratio_lzma", "> 0", "0 bytes", _SHAIB),
     _row("set_compression_ratio_lzma", "set", "compression:set_compression_ratio_lzma", "texts", "-",
-         "compression_ratio_lzma of the texts joined by newlines", "> 0", "0 bytes", _OURS),
+         "UTF-8 bytes / raw LZMA2 bytes at preset 6 of the texts joined by newlines, dictionary = next power of two >= "
+         "bytes, 4 KiB to 8 MiB", "> 0", "0 bytes", _OURS),
     _row("semantic_distance", "set", "semantic:semantic_distance", "embeddings", "+",
          "mean 1 - cos over pairs of texts", "[0, 2]", "under 2 texts", _FIELD),
     _row("style_distance", "set", "style:style_distance", "style_vectors", "+",
@@ -186,7 +191,8 @@ _SET = (
          "mean over texts of 1 - cos to the nearest other text", "[0, 2]", "under 2 texts", _FIELD),
     *map(_vendi, (1, 0.5, 2, inf)),
     _row("effective_rank", "set", "semantic:effective_rank", "embeddings", "+",
-         "exp(entropy of s / sum s), s = singular values of the centred embeddings", "0 or [1, min(n - 1, d)]",
+         "exp(entropy of s / sum s), s = singular values of the centred embeddings, those under 1e-6 of the "
+         "largest dropped", "0 or [1, min(n - 1, d)]",
          "under 3 texts", "Roy and Vetterli 2007"),
     _row("semantic_clusters", "set", "semantic:semantic_clusters", "embeddings", "+",
          "clusters of average linkage on 1 - cos, cut at {cut:.2f}", "1..n", "no text, over 2,000 texts", _OURS,
@@ -197,20 +203,22 @@ _SET = (
     _row("cluster_entropy_norm", "set", "semantic:cluster_entropy_norm", "embeddings", "+",
          "cluster_entropy / log2 n, cut at {cut:.2f}", "[0, 1]", "under 2 texts, over 2,000 texts", _OURS, cut=0.20),
     _row("distinct_k_nb", "set", "novelty:distinct_k_nb", "texts_and_embeddings", "+",
-         "equivalence classes among the first {k} texts, {partition} partition", "1..{k}",
+         "equivalence classes among the first {k} texts, {partition} partition (linkage: average, 1 - alike, cut 0.5)",
+         "1..{k}",
          "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
     _row("utility_k", "set", "novelty:utility_of", "rated_texts", "+",
          "sum 0.8^(i-1) g_i / sum 0.8^(i-1) over the first {k} texts, g_i = rating if text i opens a class, else 0",
          "[0, 10]", "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
     _row("utility_k_mean", "set", "novelty:utility_mean_of", "rated_texts", "+",
-         "mean of utility_k over 100 seeded orders of the first {k} texts",
+         "mean of utility_k over 100 orders of the first {k} texts, drawn with seed 0",
          "[0, 10]", "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
 )
 
 _RUN = (
     *map(_corpus_distinct, (1, 2, 3, 4)),
     _row("avgout_dullness", "run", "dullness:Dullness", "next_tokens", "-",
-         "<D, D>, D = mean over all responses of the mean next-token distribution over their positions, content tokens",
+         "<D, D>, D = mean over all responses of the mean next-token distribution over their positions, "
+         "kept to tokens whose stripped text starts with a letter and is no function word, renormalised",
          "(0, 1]", "no position", "arXiv 2001.05467"),
 )
 # fmt: on

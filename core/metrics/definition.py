@@ -11,9 +11,13 @@ from .registry import Metric
 _WAYS = {"+": "higher is more diverse", "-": "lower is more diverse", "0": "no diversity metric"}
 _WORDS = "tokenizer {tokenizer}"
 _EMBEDDER = "embedder {embedder}, unit vectors, long texts as the mean of their pieces by tokens"
-_LIKELIHOOD = "model {quality_model}, given the prompt in its chat template, end token left out"
+_LIKELIHOOD = "model {quality_model}, given the prompt, in its chat template where it has one, end token left out"
 _CUT = 0.20
-_ALIKE = "alike where {alike}, texts of at most 5 words by shared words"
+_STYLE_LITE = "style-lite, square roots of the shares of 150 function words and 12 marks"
+_ALIKE = (
+    "alike where {alike}; two texts of at most 5 white-space words: where twice their shared word types "
+    "reach the words of the longer"
+)
 _PARTS = "not comparable with published figures, which come from another classifier and reward model"
 
 # By feature: what stands behind it.
@@ -32,9 +36,9 @@ _WITH = {
     "style_vectors": "style vectors {style}",
     "token_logprobs": _LIKELIHOOD,
     "token_logprobs_and_text": _LIKELIHOOD,
-    "next_tokens": "model {quality_model}, given the prompt in its chat template, temperature 1",
+    "next_tokens": "model {quality_model}, given the prompt, in its chat template where it has one, temperature 1",
     "record": "as recorded by the sampling model at temperature 1",
-    "reward_logit": "reward model {reward_model}, chat template applied",
+    "reward_logit": "reward model {reward_model}, in its chat template where it has one",
     "ratings": "judge {judge}",
     "content_frequencies": "frequencies {word_frequencies}, tokenizer word, 150 function words left out",
 }
@@ -47,7 +51,7 @@ class Setup:
     Attributes:
         tokenizer: As in `text.tokenizer`.
         embedder: Sentence embedder.
-        style: ``style-lite`` or a sentence encoder.
+        style: Sentence encoder of style vectors, or None for ``style-lite``.
         dsi_encoder: Encoder of ``dsi``.
         dsi_layers: Its hidden states, by commas.
         quality_model: Language model behind likelihoods.
@@ -61,7 +65,7 @@ class Setup:
 
     tokenizer: str = "word"
     embedder: str = "minilm"
-    style: str = "style-lite"
+    style: str | None = None
     dsi_encoder: str = "bert-large-uncased"
     dsi_layers: str = "6,7"
     quality_model: str = ""
@@ -81,6 +85,7 @@ def definition(metric: Metric, setup: Setup) -> str:
         setup: What the run used.
     """
     names = {name: getattr(setup, name) for name in Setup.__dataclass_fields__}
+    names["style"] = setup.style or _STYLE_LITE
     names["alike"] = setup.alike or f"1 - cos <= {setup.settings.get('cut', _CUT):.2f} under {setup.embedder}"
     behind = _WITH.get(metric.takes, "").format(**names)
     parts = (f"{metric.name}: {metric.formula_with(setup.settings)}", behind, _WAYS[metric.direction])

@@ -107,7 +107,8 @@ class GroupFeatures:
     @cached_property
     def texts(self) -> list[str]:
         """The texts as written; empty for a response without a word."""
-        return [response.text if response.words else "" for response in self.responses]
+        # A subword tokenizer finds words in white space, where an encoder finds nothing.
+        return [response.text if response.words and response.text.strip() else "" for response in self.responses]
 
     @cached_property
     def word_lists(self) -> list[list[str]]:

@@ -24,18 +24,20 @@ def slope(lengths: Floats, values: Floats) -> float | None:
 
 
 def binned(lengths: Floats, values: Floats, bins: int = BINS) -> list[tuple[float, float, int, float | None]]:
-    """The metric along the length, in bins of equal count; equal lengths fall in the order that they came in.
+    """The metric along the length, in bins of equal count; equal lengths share the bin of their middle rank.
 
     Args:
         lengths: Shape (n,).
         values: Shape (n,).
-        bins: How many; fewer where there are fewer values.
+        bins: How many; fewer where lengths are few or often equal.
 
     Returns:
         Mean length, mean value, n, and standard error of the mean value (None for a single one) of each bin.
     """
-    order = np.argsort(lengths, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
+    ordered = np.sort(lengths)
+    before, up_to = np.searchsorted(ordered, lengths, "left"), np.searchsorted(ordered, lengths, "right")
+    place = (before + up_to) * bins // (2 * len(lengths))  # of the middle rank, scaled to 0..bins - 1
+    parts = [np.flatnonzero(place == each) for each in np.unique(place)]
     return [
         (
             float(lengths[part].mean()),

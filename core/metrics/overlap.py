@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -17,6 +17,7 @@ _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
 
 _EPSILON = 0.1  # the numerator that smoothing 1 (Chen and Cherry 2014) puts for zero
+_SURROGATES, _CHARACTERS = 0xD800, 0x110000 - 0x800  # code points that no string should hold; all others
 _ALL_PAIRS_UP_TO, _SAMPLED_PAIRS = 2_000, 200_000
 
 
@@ -156,8 +157,9 @@ def rougel_pairs(
     from rapidfuzz.distance import LCSseq
     from rapidfuzz.process import cdist, cpdist
 
-    kept = _as_characters([words for words in word_lists if words])
-    lengths = np.array([len(words) for words in kept], dtype=np.int64)
+    filled = [words for words in word_lists if words]
+    lengths = np.array([len(words) for words in filled], dtype=np.int64)
+    kept = _shared_words(filled)
     if len(kept) < 2:
         return np.zeros(0)
     if len(kept) <= all_up_to:
@@ -170,14 +172,19 @@ def rougel_pairs(
     return 2.0 * common / (lengths[first] + lengths[second])
 
 
-def _as_characters(kept: WordLists) -> list[str]:
-    """Each text as a string with one character a word, surrogates skipped, for the bit-parallel LCS."""
-    codes: dict[str, str] = {}
-    for word in chain.from_iterable(kept):
-        if word not in codes:
-            code = len(codes)
-            codes[word] = chr(code if code < 0xD800 else code + 0x800)
-    return ["".join([codes[word] for word in words]) for words in kept]
+def _shared_words(word_lists: WordLists) -> list[Sequence[Hashable]]:
+    """Each text as a string with one character a word, for the bit-parallel LCS.
+
+    A word that stands in one text only is in no common subsequence, and is left out; the most frequent words get the
+    first characters, which the LCS finds fastest. Where there are more words than characters, each is a number.
+    """
+    holders = Counter(chain.from_iterable(map(set, word_lists)))
+    frequent = Counter(word for words in word_lists for word in words if holders[word] > 1)
+    codes: dict[str, Any] = {word: code for code, (word, _) in enumerate(frequent.most_common())}
+    if len(codes) > _CHARACTERS:
+        return [[codes[word] for word in words if word in codes] for words in word_lists]
+    codes = {word: chr(code if code < _SURROGATES else code + 0x800) for word, code in codes.items()}
+    return ["".join([codes[word] for word in words if word in codes]) for words in word_lists]
 
 
 def _draw_pairs(n: int, pairs: int, seed: int) -> tuple[_Ints, _Ints]:

@@ -54,6 +54,8 @@ class Calculator:
             embed: Sentence vectors, see `GroupFeatures`.
             style_embed: Style vectors, likewise.
         """
+        if not any(metric.level == "group" for metric, _ in self._functions):
+            return self._one_by_one(group, supplied)
         responses = [ResponseFeatures(record, self._tokenize, supplied) for record in group]
         features = GroupFeatures(responses, embed, style_embed)
         return {
@@ -62,6 +64,15 @@ class Calculator:
             else [function(response.get(metric.takes)) for response in responses]
             for metric, function in self._functions
         }
+
+    def _one_by_one(self, group: Sequence[Record], supplied: Mapping[str, Lookup] | None) -> Values:
+        """The same where no metric looks at the others: the features of one response in memory at a time."""
+        values: Values = {metric.name: [] for metric, _ in self._functions}
+        for record in group:
+            response = ResponseFeatures(record, self._tokenize, supplied)
+            for metric, function in self._functions:
+                values[metric.name].append(function(response.get(metric.takes)))
+        return values
 
 
 @dataclass(frozen=True, slots=True)

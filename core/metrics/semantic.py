@@ -181,6 +181,8 @@ def cluster_sizes(embeddings: Vectors, cut: float = 0.20) -> NDArray[np.int64] |
         return None
     if len(kept) < 2:
         return np.ones(len(kept), dtype=np.int64)
+    # Linkage breaks ties by place: a fixed order makes the clusters order-free.
+    kept = kept[np.lexsort(kept.T)]
     distances = np.clip(1 - kept @ kept.T, 0, 2)[np.triu_indices(len(kept), 1)]
     labels = fcluster(linkage(distances, "average"), cut, "distance")
     return np.bincount(labels)[1:]

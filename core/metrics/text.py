@@ -21,6 +21,7 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+(?:['\-][a-z0-9]+)*")
 # The same words in text that is not normalised, where their places in the original matter.
 _RAW_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['‘’\-‐‑][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*")
 _CHARACTER = regex.compile(r"[\p{L}\p{N}]\p{M}*")
+_MANY_MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
 _PLAIN = {"‘": "'", "’": "'", "‐": "-", "‑": "-"}
 
 _MARKS = regex.compile(r"""(?P<mark>[.!?…。！？]+)["'”’»›)\]}」』】）]*|[\r\n\u2028\u2029]+""")
@@ -32,10 +33,11 @@ _LOOK_BACK = 10  # characters; more than the longest abbreviation
 
 
 def normalise(text: str) -> str:
-    """Unicode NFC, curly apostrophes and Unicode hyphens made plain, lower case."""
+    """Unicode NFC (at most thirty marks in a row), curly apostrophes and Unicode hyphens made plain, lower case."""
     if text.isascii():
         return text.lower()
-    text = unicodedata.normalize("NFC", text)
+    # Composing takes quadratic time in a run of marks; Unicode's stream-safe form allows thirty.
+    text = unicodedata.normalize("NFC", _MANY_MARKS.sub(r"\1", text))
     for mark, plain in _PLAIN.items():
         text = text.replace(mark, plain)
     return text.lower()

@@ -134,7 +134,7 @@ class ContextualEncoder:
             batch_size: Sentences run together, over all texts.
 
         Returns:
-            (sum, number) a text, in order; the number is 0 where no word piece is.
+            (sum, number) a text, in order; the number is 0 for fewer than two word pieces.
         """
         owners, rows = self._sentences(texts, split)
         totals = torch.zeros(len(texts), self._model.config.hidden_size, dtype=torch.float64)
@@ -152,7 +152,9 @@ class ContextualEncoder:
                 vectors = states[layer].cpu()[kept].double()
                 totals.index_add_(0, owner, torch.nn.functional.normalize(vectors, dim=-1))
                 counts.index_add_(0, owner, torch.ones_like(owner))
-        return list(zip(totals.numpy(), counts.tolist(), strict=True))
+        # One token has a vector in every layer, and still nothing to differ from.
+        several = counts >= 2 * len(self.layers)
+        return list(zip((totals * several[:, None]).numpy(), (counts * several).tolist(), strict=True))
 
     def _sentences(self, texts: Sequence[str], split: Callable[[str], list[str]]) -> tuple[list[int], list[list[int]]]:
         """The text that each sentence is from, and its token ids."""

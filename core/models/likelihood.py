@@ -30,7 +30,8 @@ def response_logprobs(lm: LanguageModel, items: Sequence[Scored], batch_size: in
         batch_size: Sequences run together.
 
     Returns:
-        One array [tokens] an item, in order; empty for an empty response.
+        One array [tokens] an item, in order; empty for an empty response, and where chat and response are longer than
+        the model's positions.
     """
     encoded = [encode(lm, item) for item in items]
     results: list[NDArray[np.float64]] = [np.empty(0)] * len(items)
@@ -45,9 +46,15 @@ def response_logprobs(lm: LanguageModel, items: Sequence[Scored], batch_size: in
 
 
 def encode(lm: LanguageModel, item: Scored) -> tuple[list[int], list[int]]:
-    """Token ids of the chat, with the opening of the answer, and of the response."""
+    """Token ids of the chat, with the opening of the answer, and of the response; none of a response that is too long.
+
+    Too long: with the chat it passes the positions that the model was made for.
+    """
     chat, response = item
-    return chat_ids(lm.tokenizer, chat), list(lm.tokenizer(response, add_special_tokens=False)["input_ids"])
+    opening = chat_ids(lm.tokenizer, chat)
+    own = list(lm.tokenizer(response, add_special_tokens=False)["input_ids"])
+    limit = getattr(lm.model.config.get_text_config(), "max_position_embeddings", None)
+    return opening, own if limit is None or len(opening) + len(own) <= limit else []
 
 
 def response_states(lm: LanguageModel, batch: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:

@@ -62,3 +62,11 @@ def test_a_missing_encoder_is_named():
         group(["one"]).get("embeddings")
     with pytest.raises(ValueError, match="'piece_resultant'"):
         ResponseFeatures({"response": "one"}, words).get("piece_resultant")
+
+
+def test_white_space_is_no_text_whatever_the_tokenizer_finds():
+    features = GroupFeatures(
+        [ResponseFeatures({"response": text}, list) for text in (" \n", "one")], lambda texts: np.eye(len(texts))
+    )
+    assert features.texts == ["", "one"]
+    assert features.embeddings.tolist() == [[0], [1]]

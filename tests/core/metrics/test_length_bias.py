@@ -157,9 +157,20 @@ def test_longer_wins_of_one_large_prompt() -> None:
 def test_bins_hold_equal_counts() -> None:
     lengths = np.arange(25.0)[::-1]
     curve = binned(lengths, 2 * lengths)
-    assert [n for _, _, n, _ in curve] == [3] * 5 + [2] * 5
-    assert curve[0] == (1.0, 2.0, 3, pytest.approx(2 / math.sqrt(3)))
+    assert [n for _, _, n, _ in curve] == [2, 3] * 5
+    assert curve[0] == (0.5, 1.0, 2, pytest.approx(1))
+    assert curve[1] == (3.0, 6.0, 3, pytest.approx(2 / math.sqrt(3)))
     assert binned(np.array([1.0]), np.array([5.0])) == [(1.0, 5.0, 1, None)]
+
+
+def test_bins_do_not_depend_on_the_order_of_equal_lengths() -> None:
+    draw = np.random.default_rng(0)
+    lengths, values = draw.integers(10, 16, 60).astype(float), draw.standard_normal(60)
+    curve = binned(lengths, values)
+    order = draw.permutation(60)
+    for one, other in zip(curve, binned(lengths[order], values[order]), strict=True):
+        assert one == pytest.approx(other)
+    assert sum(n for _, _, n, _ in curve) == 60
 
 
 @pytest.mark.parametrize(

@@ -154,3 +154,17 @@ def test_drawn_pairs_are_distinct_and_ordered(n):
     assert (first < second).all()
     assert (second < n).all()
     assert len(set(zip(first.tolist(), second.tolist(), strict=True))) == len(first)
+
+
+def test_rougel_of_more_words_than_there_are_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [[f"w{word}" for word in row] for row in np.random.default_rng(5).integers(0, 40, (6, 30))]
+    expected = overlap.rougel_pairs(texts)
+    monkeypatch.setattr(overlap, "_CHARACTERS", 10)
+    assert overlap.rougel_pairs(texts).tolist() == expected.tolist()
+    monkeypatch.undo()
+    monkeypatch.setattr(overlap, "_SURROGATES", 3)
+    assert overlap.rougel_pairs(texts).tolist() == expected.tolist()
+
+
+def test_rougel_counts_words_of_one_text_in_its_length() -> None:
+    assert overlap.homogenization_rougel([["a", "x", "y"], ["a", "z"], ["q"]]) == pytest.approx((2 / 5 + 0 + 0) / 3)

@@ -17,9 +17,9 @@ from divtool.core.metrics.text import sentences, truncate_words, words
 def best(function, times: int = 3) -> float:
     taken = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = time.process_time()  # what else runs on the machine does not count
         function()
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     return min(taken)
 
 
@@ -42,29 +42,29 @@ def test_lexical_preset(texts):
     assert best(score, 30) <= 0.001
 
 
-# Sixteen times the text takes about sixteen times as long; work that grows with the square takes 256 times.
-FACTOR, MOST = 16, 60
+# Work that grows with the text takes well under a second on these sizes, work that grows with its square minutes.
+CHARACTERS, WORDS, SECONDS = 320_000, 200_000, 6
 
 
 ENDS = (".", ". ", "a. ", "A. ", "Dr. ", '."', ".\r\n", ".    ", "\n", "。", "。」")
-REPEATED = (*ENDS, "'", "’", "a", "a'", "e\u0301", "\x00", "😀")
+REPEATED = (*ENDS, "'", "’", "a", "a'", "e\u0301", "\u0301\u0316", "\x00", "😀")
 
 
 @pytest.mark.parametrize("piece", REPEATED)
 def test_reading_text_takes_linear_time(piece):
-    def read(size: int) -> None:
-        text = piece * (size // len(piece))
+    text = piece * (CHARACTERS // len(piece))
+
+    def read() -> None:
         words(text)
         sentences(text)
-        truncate_words(text, size)
+        truncate_words(text, CHARACTERS)
 
-    small = best(lambda: read(20_000))
-    assert best(lambda: read(20_000 * FACTOR), 2) <= MOST * small
+    assert best(read, 1) <= SECONDS
 
 
 @pytest.mark.parametrize("types", [1, 500, 10**6])
 def test_200_000_words_take_linear_time(types):
-    draws = np.random.default_rng(types).integers(types, size=200_000)
+    draws = np.random.default_rng(types).integers(types, size=WORDS)
     own = [f"w{draw}" for draw in draws]
     for measure in (
         lexical.mattr,
@@ -74,8 +74,7 @@ def test_200_000_words_take_linear_time(types):
         lambda part: ngrams.ngram_diversity([part]),
         lambda part: overlap.self_bleu([part, part[::-1]]),
     ):
-        small = best(lambda: measure(own[: len(own) // FACTOR]))  # noqa: B023
-        assert best(lambda: measure(own), 2) <= MOST * small  # noqa: B023
+        assert best(lambda: measure(own), 1) <= SECONDS  # noqa: B023
 
 
 def test_self_bleu_is_linear(texts):

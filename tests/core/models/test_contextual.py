@@ -69,6 +69,14 @@ def test_equals_a_loop_over_sentences_and_pairs(folder: str, layers: tuple[int, 
     assert results[5][1] == 48 * len(layers)
 
 
+def test_one_word_piece_has_nothing_to_differ_from(folder: str) -> None:
+    encoder = ContextualEncoder(folder, "cpu", (2, 3))
+    (piece,) = encoder._tokenizer.tokenize("bird")[:1]
+    one, two = encoder.resultants([piece, f"{piece} {piece}"], halves)
+    assert (one[1], two[1]) == (0, 4)
+    assert not one[0].any()
+
+
 def test_batch_changes_nothing(folder: str) -> None:
     encoder = ContextualEncoder(folder, "cpu", (2, 3))
     whole = encoder.resultants(TEXTS, halves)

@@ -65,7 +65,8 @@ def test_what_judges_and_what_stands_in() -> None:
 def test_null_rules_in_words() -> None:
     assert null_rule("maas") == "under 2 words"
     assert null_rule("dd_ttr") == "a length outside the map"
-    assert null_rule("reward") == ""
+    assert null_rule("reward") == "too long for the model"
+    assert null_rule("mine") == ""
 
 
 def test_no_length_takes_the_rules_of_its_base() -> None:
