@@ -81,14 +81,14 @@ def score(
         str, typer.Option("--dsi-layers", help="Hidden states of dsi.", metavar="A,B", rich_help_panel=o.MODEL)
     ] = "6,7",
     quality_model: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--quality-model",
-            help="Language model of the perplexity; with --quality reward, the reward model.",
+            help="Language model of the perplexity (smollm2-135m); with --quality reward, the reward model.",
             metavar="NAME",
             rich_help_panel=o.MODEL,
         ),
-    ] = "smollm2-135m",
+    ] = None,
     reward_model: o.RewardModel = None,
     judge: o.JudgeUrl = None,
     judge_model: o.JudgeModel = None,
@@ -110,7 +110,7 @@ def score(
     Reads response records and writes them with "scores"; every other key stays. null means undefined for this text.
     """
     from ..core.catalog import split_names
-    from ..core.jsonl import RecordWriter, check_distinct
+    from ..core.jsonl import RecordWriter
     from ..core.judging.open import judge_options
     from ..core.metrics.definition import Setup
     from ..core.metrics.stage import ScoreStage, plan
@@ -122,6 +122,7 @@ def score(
 
     if quality == "reward" and reward_model is None:
         reward_model = quality_model
+    quality_model = quality_model or "smollm2-135m"
     judging = judge_options(judge, judge_model, judge_votes, judge_key_env, judge_max_calls)
     sources = Sources(
         embedder=embedder,
@@ -152,17 +153,17 @@ def score(
             quality_model=quality_model,
             reward_model=reward_model or "",
             judge=judging.describe() if judging else "",
-            word_frequencies=unigrams.name if unigrams else "wordfreq, English",
+            word_frequencies=_named(unigrams) if unigrams else "wordfreq, English",
             settings=settings,
         ),
     )
     if planned.skipped:
         console.note("left out: " + "; ".join(f"{name} ({why})" for name, why in planned.skipped.items()))
     source = o.source(responses)
-    side_outputs = [path for path in (save_deciles, report) if path is not None]
-    check_distinct(output, source, *side_outputs)
-    for path in side_outputs:
-        check_distinct(path, source)
+    _check_outputs(output, [save_deciles, report], [source, deciles, unigrams])
+    _note_unused(
+        planned, judge=judging, reward=reward_model, unigrams=unigrams, length=report or length_unit == "words"
+    )
     old = o.resumable(output, resume)
     groups = ReadingGroups(source, check_response, on_error, regroup)
     stage = ScoreStage(planned, _builder(planned, save_deciles), _length_bias(report, length_unit, seed, tokenizer))
@@ -174,6 +175,50 @@ def score(
                 writer.write(record)
             advance(len(records))
     _finish(stage, planned, groups.sha256, save_deciles, report)
+
+
+def _check_outputs(output: str, others: list[Path | None], inputs: list[str | Path | None]) -> None:
+    """Every output is a file of its own, and can be written: said before anything is computed."""
+    from ..core.jsonl import check_distinct, check_writable
+
+    outputs = [output, *(path for path in others if path is not None)]
+    read = [name for name in inputs if name is not None]
+    for place, name in enumerate(outputs):
+        check_distinct(name, *read, *outputs[:place])
+        if place:
+            check_writable(Path(name))
+
+
+def _note_unused(planned: Any, *, judge: object, reward: object, unigrams: object, length: object) -> None:
+    """Say which options have nothing to do: a missing --quality would be noticed a night later."""
+    names = {metric.name for metric in planned.metrics}
+    unused = {
+        "--judge": judge and "judge" not in names,
+        "--reward-model": reward and "reward" not in names,
+        "--unigrams": unigrams and "word_rarity" not in names,
+        "--length-unit": not length,
+    }
+    for option, without in unused.items():
+        if without:
+            console.warn(f"{option} has no effect: nothing that was asked for takes it")
+
+
+def _named(unigrams: Path) -> str:
+    """The name and content of a file of word counts, so that two lists of one name are told apart."""
+    import hashlib
+
+    from ..core.errors import InputError
+
+    try:
+        return f"{unigrams.name}, sha256 {hashlib.sha256(unigrams.read_bytes()).hexdigest()[:12]}"
+    except OSError as error:
+        raise InputError(str(unigrams), f"cannot be read ({error.strerror})") from None
+
+
+def _null_rule(name: str) -> str:
+    from ..core.metrics.catalog import METRICS
+
+    return METRICS["dd_<metric>" if name.startswith("dd_") else name].null
 
 
 def _layers(text: str) -> tuple[int, ...]:
@@ -208,16 +253,16 @@ def _finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, re
     console.note(f"{summary.responses:,} responses scored: {', '.join(stage.names)}")
     if summary.empty:
         console.note(f"{summary.empty:,} of them without a word: most of their scores are null")
-    often = ", ".join(f"{name} {share:.0%}" for name, share in summary.often_null().items())
-    if often:
-        console.warn(f"often null, too little text for the metric: {often}; see divtool metrics")
+    for name, share in summary.often_null().items():
+        console.warn(f"{name} is null for {share:.0%} of the responses ({_null_rule(name)})")
     if stage.judge is not None:
         console.note(stage.judge.summary())
     if save_deciles is not None:
         for warning in stage.builder.warnings:
             console.warn(warning)
-        _write_json(save_deciles, stage.builder.build(planned.definitions, tokenizer=planned.tokenizer, sha256=sha256))
-        console.note(f"wrote {save_deciles}: deciles by length")
+        made = stage.builder.build(planned.definitions, tokenizer=planned.tokenizer, sha256=sha256)
+        _write_json(save_deciles, made)
+        console.note(f"wrote {save_deciles}: {stage.builder.coverage(made)}")
     if report is not None:
         from .length_table import show_length_bias
 

@@ -80,7 +80,7 @@ class Endpoint:
     def __init__(
         self, url: str, *, key_env: str | None = None, tries: int = 5, timeout: float = 60.0, at_once: int = 8
     ) -> None:
-        self._url = base_url(url)
+        self.url = base_url(url)
         self._key_env = key_env or _DEFAULT_KEY_ENV
         self._key = _read_key(self._key_env, required=key_env is not None)
         require_extra("openai", "endpoint")
@@ -151,18 +151,23 @@ class Endpoint:
                         return answer
         except OpenAIError as error:
             # The cause is left out: its text, which a traceback would show, may repeat the key.
-            raise EndpointError(f"{self._url}: {self._explain(error, chat.model)}") from None
+            raise EndpointError(f"{self.url}: {self._explain(error, chat.model)}") from None
         raise EndpointError(
-            f"{self._url}: what comes back is no chat completion; check that the address is that of "
+            f"{self.url}: what comes back is no chat completion; check that the address is that of "
             "an OpenAI-compatible server"
         )
 
     async def _send(self, chat: Chat) -> Any:
-        from openai import AsyncOpenAI, BadRequestError
+        from openai import AsyncOpenAI, BadRequestError, DefaultAsyncHttpxClient
 
         if self._client is None:
             self._client = AsyncOpenAI(
-                api_key=self._key, base_url=self._url, max_retries=self._tries - 1, timeout=self._timeout
+                api_key=self._key,
+                base_url=self.url,
+                max_retries=self._tries - 1,
+                timeout=self._timeout,
+                # A redirect would carry the texts to a server that nobody named.
+                http_client=DefaultAsyncHttpxClient(follow_redirects=False),
             )
         while True:
             body = self._accepted(chat)

@@ -173,14 +173,48 @@ def _open_input(source: str) -> IO[bytes]:
         if path.suffix == ".gz":
             return io.BufferedReader(gzip.open(path, "rb"))
         if path.suffix == ".zst":
-            # Each block that was written is a frame of its own.
-            frames = _zstandard().ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
-            return io.BufferedReader(frames)
+            return io.BufferedReader(_Zstandard(path.open("rb")))
         return path.open("rb")
     except FileNotFoundError:
         raise InputError(source, "no such file", "name an existing file, or - for standard input") from None
     except OSError as error:
         raise InputError(source, f"cannot be read ({error.strerror or error})") from None
+
+
+class _Zstandard(io.RawIOBase):
+    """The frames of a .zst file, one a block that was written; a file that ends inside a frame is an error."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._new = _zstandard().ZstdDecompressor().decompressobj
+        self._frame: Any = None
+        self._input = self._output = b""
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer; 0 at the end of the last frame."""
+        while not self._output:
+            self._input = self._input or self._packed.read(_BLOCK)
+            if not self._input:
+                if self._frame is not None:
+                    raise EOFError("the packed data ends too early")
+                return 0
+            self._frame = self._frame or self._new()
+            self._output = self._frame.decompress(self._input)
+            self._input = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        count = min(len(buffer), len(self._output))
+        buffer[:count], self._output = self._output[:count], self._output[count:]
+        return count
+
+    def close(self) -> None:
+        """Close the file below."""
+        self._packed.close()
+        super().close()
 
 
 def _unpacking_errors() -> tuple[type[Exception], ...]:
@@ -284,6 +318,23 @@ def check_distinct(output: str | Path, *inputs: str | Path) -> None:
             continue
         if same:
             raise UsageError(f"{output} is the input as well; name another output")
+
+
+def check_writable(path: Path) -> None:
+    """Raise unless a file can be written there: said before a long run, not after it.
+
+    Raises:
+        UsageError: The name means standard output, which carries records.
+        DivtoolError: The folder is missing or cannot be written, or the name is a folder's.
+    """
+    if str(path) == "-":
+        raise UsageError("only -o takes - for standard output; name a file")
+    if path.is_dir():
+        raise DivtoolError(f"{path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise DivtoolError(f"{path}: the folder {path.parent} does not exist; make it first, or name another")
+    if not os.access(path.parent, os.W_OK):
+        raise DivtoolError(f"{path}: the folder {path.parent} cannot be written; name another")
 
 
 def _packer(target: str) -> Callable[[bytes], bytes]:

@@ -99,7 +99,9 @@ def check_response(row: Row) -> None:
     if index < 0 or (turn is not None and turn < 1):
         raise row.fault("'sample_index' counts from 0 and 'turn' from 1")
     require(row, "logprob", float, optional=True, nullable=True)
-    require(row, "n_tokens", int, optional=True, nullable=True)
+    tokens = require(row, "n_tokens", int, optional=True, nullable=True)
+    if tokens is not None and tokens < 0:
+        raise row.fault(f"'n_tokens' is {tokens}, not a number of 0 or more")
     require(row, "finish_reason", str, optional=True, nullable=True)
     check_scores(row, optional=True)
 

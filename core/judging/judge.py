@@ -39,8 +39,8 @@ class Comparison:
 class Judge:
     """A model behind an endpoint that judges responses; it never learns where they come from.
 
-    An answer that cannot be read is asked for once more, in few words; then it is None and counted. Every answer is
-    kept in the cache, readable or not, so that a second run gives the same results without a call.
+    An answer that cannot be read is asked for once more, in few words; then it is None and counted. Answers that can be
+    read are kept in the cache, by server and model, so that a second run asks only for the others.
 
     Args:
         client: The server.
@@ -166,17 +166,17 @@ class Judge:
         self, asks: Sequence[_Ask], parse: Callable[[str], _Result | None], repeat: str
     ) -> list[_Result | None]:
         """The parsed answers; those that cannot be read are asked for once more."""
-        results = [parse(text) for text in self._answers(asks)]
+        results = [parse(text) for text in self._answers(asks, parse)]
         missing = [place for place, result in enumerate(results) if result is None]
         again = [(question.again(repeat), params) for question, params in (asks[place] for place in missing)]
-        for place, text in zip(missing, self._answers(again), strict=True):
+        for place, text in zip(missing, self._answers(again, parse), strict=True):
             results[place] = parse(text)
         self.asked += len(results)
         self.unparsed += sum(result is None for result in results)
         return results
 
-    def _answers(self, asks: Sequence[_Ask]) -> list[str]:
-        """The answers' texts; each different request is sent once, and none that is remembered."""
+    def _answers(self, asks: Sequence[_Ask], parse: Callable[[str], object]) -> list[str]:
+        """The answers' texts; each different request is sent once, and none whose readable answer is remembered."""
         keys = [self._key(ask) for ask in asks]
         known = self._cache.get_many(list(dict.fromkeys(keys))) if self._cache else {}
         missing = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in known}
@@ -188,7 +188,7 @@ class Judge:
             # A last line that was cut must not be read: "Rating: 1" may have become 10.
             text = f"{answer.text}…" if answer.finish_reason == "length" else answer.text
             known[order[number]] = text.encode()
-            if self._cache:
+            if self._cache and parse(text) is not None:
                 self._cache.put_many({order[number]: text.encode()})
 
         self._client.ask([self._chat(ask) for ask in missing.values()], keep)
@@ -200,9 +200,9 @@ class Judge:
         return Chat(self._model, messages, {**params, "max_tokens": self._max_tokens}, _OPTIONAL)
 
     def _key(self, ask: _Ask) -> bytes:
-        """What an answer depends on; the server's address is no part of it."""
+        """What an answer depends on: servers may give different models one name."""
         question, params = ask
-        parts = [self._model, question.template, question.text, params, self._max_tokens]
+        parts = [self._client.url, self._model, question.template, question.text, params, self._max_tokens]
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
     def _check_budget(self, needed: int) -> None:

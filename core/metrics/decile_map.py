@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from ..errors import InputError
+from .catalog import METRICS, PER_RESPONSE
 from .deciles import FORMAT, VERSION, diversity_decile
 
 MEAN = "dd_mean"
@@ -152,8 +153,11 @@ def _table(data: _Reader, name: str, definitions: Mapping[str, str]) -> _Table:
         raise own.fault("", "is a metric that this program does not have")
     if made != definitions[name]:
         raise InputError(data.where, f"{name} was made as '{made}', this run computes '{definitions[name]}'", _AGAIN)
-    if direction not in (1, -1):
-        raise own.fault("direction", f"is {direction}, not 1 or -1")
+    metric = METRICS[name]
+    if metric.level not in PER_RESPONSE or not metric.sign:
+        raise own.fault("", "is no metric of single responses with a direction")
+    if direction != metric.sign:
+        raise own.fault("direction", f"is {direction}, and the metric's is {metric.sign}")
     rows = own.get("rows", list)
     edges: dict[int, list[float]] = {}
     for place, row in enumerate(rows):

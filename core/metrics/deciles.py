@@ -115,6 +115,16 @@ class DecileBuilder:
         n = len(self._lengths)
         return [f"only {n} reference texts: deciles of under {_FEW} are rough"] if n < _FEW else []
 
+    def coverage(self, made: Mapping[str, Any]) -> str:
+        """What a map of these texts covers, in words.
+
+        Args:
+            made: The map, as `build` gave it.
+        """
+        covered = {row[0] for table in made["metrics"].values() for row in table["rows"]}
+        outside = sum(length not in covered for length in self._lengths) / len(self._lengths)
+        return f"deciles for texts of {min(covered)} to {max(covered)} words; {outside:.0%} of these texts lie outside"
+
     def build(self, definitions: Mapping[str, str], *, tokenizer: str, sha256: str) -> dict[str, Any]:
         """The map as one JSON object; metrics without any window are left out of it.
 

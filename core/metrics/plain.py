@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,8 +10,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context
-from typing import Any
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
+from typing import Any, TypeVar
 
 from ..errors import DivtoolError
 from ..jsonl import Record, Row
@@ -21,6 +24,7 @@ from .text import tokenizer
 # By metric, one value a response.
 Values = dict[str, list[Any]]
 Chunk = list[list[Row]]
+Item = TypeVar("Item")
 
 # What plain functions read of a record; prompts and other keys need not travel to the workers.
 _READ = ("response", "logprob", "n_tokens")
@@ -113,8 +117,9 @@ class PlainMetrics:
             initargs=(self.metrics, self.tokenizer_name, self.settings),
         )
         waiting: deque[tuple[Chunk, Future[list[Values]]]] = deque()
+        faults: list[Exception] = []
         try:
-            for chunk in chunks:
+            for chunk in until_fault(chunks, faults):
                 waiting.append((chunk, _submit(pool, [[_read(row) for row in group] for group in chunk])))
                 if len(waiting) > 2 * self.workers:  # enough to keep every worker busy, few enough to hold in memory
                     done, future = waiting.popleft()
@@ -122,11 +127,27 @@ class PlainMetrics:
             while waiting:
                 done, future = waiting.popleft()
                 yield done, future.result()
+            if faults:
+                raise faults[0]
         except BrokenProcessPool:
             raise DivtoolError("a worker process died (out of memory?); try fewer --workers") from None
         finally:
             with suppress(OSError):  # as in _submit
                 pool.shutdown(cancel_futures=True)
+
+
+def until_fault(items: Iterable[Item], faults: list[Exception]) -> Iterator[Item]:
+    """The items up to a fault of the input, which is kept for later: what came before it is to be finished first."""
+    iterator = iter(items)
+    while True:
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        except (DivtoolError, OSError) as error:
+            faults.append(error)
+            return
+        yield item
 
 
 def _submit(pool: ProcessPoolExecutor, groups: list[list[Record]]) -> Future[list[Values]]:
@@ -148,7 +169,16 @@ def _begin(metrics: Sequence[Metric], tokenizer_name: str, settings: Mapping[str
     """Make a worker ready; an interrupt is for the process that reads and writes."""
     global _calculator
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     _calculator = Calculator(metrics, tokenizer_name, settings)
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent is gone, however it went: nobody would read the results."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _values(groups: Sequence[Sequence[Record]]) -> list[Values]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Sequence
 from math import log10
 from pathlib import Path
@@ -61,7 +62,7 @@ def unigram_frequency(path: Path) -> Frequency:
                 found = words(entry)
                 if len(found) == 1:
                     counts[found[0]] = counts.get(found[0], 0.0) + count
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(str(path), f"cannot be read ({error})") from None
     total = sum(counts.values())
     if not total:

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import UsageError, unknown_name
 from ..jsonl import Record, Row
-from .catalog import METRICS, PER_RESPONSE, PRESETS
-from .plain import Calculator, Chunk, PlainMetrics, Values
+from .catalog import ALIASES, METRICS, PER_RESPONSE, PRESETS
+from .plain import Calculator, Chunk, PlainMetrics, Values, until_fault
 from .registry import Metric
 from .supplies import Sources, Supplies, Supply
 
@@ -43,7 +43,7 @@ def choose_metrics(names: Sequence[str], sources: Sources) -> Choice:
     usable = {name: metric for name, metric in METRICS.items() if metric.level in PER_RESPONSE}
     chosen: dict[str, Metric] = {}
     skipped: dict[str, str] = {}
-    for name in names:
+    for name in (ALIASES.get(name, name) for name in names):
         if name not in PRESETS and name not in usable:
             raise _no_metric(name, [*PRESETS, *usable])
         for member in PRESETS.get(name, (name,)):
@@ -129,7 +129,8 @@ def _rows(supply: Supply | None, records: Sequence[Record]) -> Callable[[list[st
 def _chunks(groups: Iterable[list[Row]]) -> Iterator[Chunk]:
     chunk: Chunk = []
     held = 0
-    for group in groups:
+    faults: list[Exception] = []
+    for group in until_fault(groups, faults):
         chunk.append(group)
         held += len(group)
         if held >= _CHUNK:
@@ -137,3 +138,5 @@ def _chunks(groups: Iterable[list[Row]]) -> Iterator[Chunk]:
             chunk, held = [], 0
     if chunk:
         yield chunk
+    if faults:
+        raise faults[0]

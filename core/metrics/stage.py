@@ -164,6 +164,7 @@ class ScoreStage:
             self.summary.add(record, self.names)
             if self.builder is not None:
                 scores = record["scores"]
-                self.builder.add(scores["words"], scores, record["prompt_id"], record.get("model"))
+                model = str(record["model"]) if record.get("model") is not None else None
+                self.builder.add(scores["words"], scores, record["prompt_id"], model)
         if self.length_bias is not None:
             self.length_bias.add(records)

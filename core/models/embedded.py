@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..errors import DivtoolError
+
 # Part of the cache key: raise it when the conversion below changes what it writes.
 _FORMAT = 1
 
@@ -68,8 +70,14 @@ def converted(gguf: Path, announce: Callable[[str], None]) -> Path:
     if folder.is_dir():
         return folder
     announce(f"converting {gguf.name} once into {folder}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".converting-"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".converting-"))
+    except OSError as error:
+        raise DivtoolError(
+            f"{folder.parent}: the converted model cannot be kept there ({error.strerror}); "
+            "set DIVTOOL_CACHE to a folder that can be written"
+        ) from None
     try:
         _convert(gguf, scratch)
         os.rename(scratch, folder)

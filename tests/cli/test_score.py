@@ -3,6 +3,10 @@ from __future__ import annotations
 import json
 import math
 import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +213,59 @@ def test_all_says_what_it_leaves_out(score: Any, responses: str, tmp_path: Path)
 )
 def test_wrong_options(score: Any, responses: str, options: tuple[str, ...], status: int, message: str) -> None:
     assert message in score(responses, *options, status=status)
+
+
+def test_files_that_are_read_are_never_written(score: Any, responses: str, tmp_path: Path) -> None:
+    made, counts = tmp_path / "map.json", tmp_path / "counts.txt"
+    score(responses, "--metrics", "ttr", "--save-deciles", str(made), "-o", "/dev/null")
+    counts.write_text("cat 3\n", encoding="utf-8")
+    before = made.read_bytes()
+    score(responses, "--deciles", str(made), "-o", str(made), status=2)
+    score(responses, "--metrics", "word_rarity", "--unigrams", str(counts), "--report", str(counts), status=2)
+    score(responses, "--report", "same.json", "--save-deciles", "same.json", status=2)
+    assert (made.read_bytes(), counts.read_text()) == (before, "cat 3\n")
+
+
+@pytest.mark.parametrize("option", ["--report", "--save-deciles"])
+def test_a_place_that_cannot_be_written_is_said_at_once(score: Any, option: str, tmp_path: Path) -> None:
+    assert "does not exist" in score("nothing.jsonl", option, str(tmp_path / "no" / "x.json"), status=1)
+    score("nothing.jsonl", option, "-", status=2)
+
+
+def test_options_without_effect_are_named(score: Any, responses: str) -> None:
+    given = ("--judge", "http://localhost:1", "--judge-model", "m", "--reward-model", "r", "--length-unit", "chars")
+    found = score(responses, "--metrics", "words", *given, "-o", "/dev/null")
+    assert found.count("has no effect") == 3
+
+
+def test_a_bad_line_ends_every_number_of_workers_at_the_same_record(score: Any, responses: str, tmp_path: Path) -> None:
+    bad, out = tmp_path / "bad.jsonl", [tmp_path / f"{workers}.jsonl" for workers in (1, 2)]
+    bad.write_text(Path(responses).read_text() + "{broken\n", encoding="utf-8")
+    for workers, path in enumerate(out, start=1):
+        assert "bad.jsonl:401" in score(str(bad), "--workers", str(workers), "-o", str(path), status=1)
+    assert out[0].read_bytes() == out[1].read_bytes()
+    assert len(_records(out[0])) == 392  # the last prompt may go on behind the bad line
+
+
+@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGTERM"])
+def test_workers_end_with_their_parent(responses: str, tmp_path: Path, signal_name: str) -> None:
+    big = tmp_path / "big.jsonl"
+    big.write_text(
+        "".join(
+            line.replace('"prompt_id": "', f'"prompt_id": "q{n}-')
+            for n in range(60)
+            for line in Path(responses).read_text().splitlines(keepends=True)
+        )
+    )
+    command = [sys.executable, "-m", "divtool", "score", str(big), "--workers", "2", "-o", str(tmp_path / "out.jsonl")]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out.jsonl").exists() or not (tmp_path / "out.jsonl").stat().st_size:
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run.send_signal(getattr(signal, signal_name))
+    run.communicate(timeout=30)  # a worker that lives on would keep standard error open
 
 
 def test_outputs_are_told_apart(score: Any, responses: str, tmp_path: Path) -> None:

@@ -277,3 +277,12 @@ class TestKey:
         stub_server.says(stub_server.refusal(401, "key please"))
         with pytest.raises(EndpointError, match=r"asks for a key.*OPENAI_API_KEY"):
             connect(stub_server.url).ask([HELLO])
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_is_not_followed(stub_server: Any, connect: Any, status: int) -> None:
+    other = f"{stub_server.url}/v1/elsewhere"
+    stub_server.says((status, {"Location": other}, b""))
+    with pytest.raises(EndpointError, match=str(status)):
+        connect(stub_server.url).ask([HELLO])
+    assert stub_server.paths == ["/v1/chat/completions"]

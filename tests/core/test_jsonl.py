@@ -220,3 +220,17 @@ def test_a_prompt_that_comes_back_is_seen_also_after_many_others(monkeypatch: py
     for back in (0, 3, 4, 21, 48):
         with pytest.raises(InputError, match=f"prompt_id 'p{back}' comes back"):
             list(groups([*rows, rows[back]]))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.999])
+def test_a_zst_file_that_was_cut_is_no_shorter_file(tmp_path: Path, share: float) -> None:
+    pytest.importorskip("zstandard")
+    whole = tmp_path / "r.jsonl.zst"
+    with RecordWriter(str(whole)) as writer:
+        for n in range(20_000):
+            writer.write({"n": n, "text": f"{n * 7919 % 104729}"})
+    assert len(list(RowReader(str(whole)))) == 20_000
+    data = whole.read_bytes()
+    whole.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(DivtoolError, match="cannot be read"):
+        list(RowReader(str(whole)))

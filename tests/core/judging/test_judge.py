@@ -183,7 +183,7 @@ def test_sets_are_compared_in_both_orders(stub_server: Any, make_judge: Any) -> 
     assert len(stub_server.requests) == 2
 
 
-def test_a_second_run_makes_no_call(stub_server: Any, make_judge: Any, tmp_path: Path) -> None:
+def test_a_second_run_asks_only_for_what_could_not_be_read(stub_server: Any, make_judge: Any, tmp_path: Path) -> None:
     stub_server.answer = lambda body: "No idea" if "bad" in question(body) else "Rating: [[4]]\nVerdict: [[A]]"
     results = []
     for _ in range(2):
@@ -191,9 +191,14 @@ def test_a_second_run_makes_no_call(stub_server: Any, make_judge: Any, tmp_path:
         results.append((judge.ratings(items("good", "bad")), judge.compare([(PROMPT, "x", "y")]), judge.unparsed))
     assert results[0] == results[1]
     assert results[0][0] == [[4.0, 4.0], [None, None]]
-    assert judge.calls == 0
     assert (judge.asked, judge.unparsed) == (6, 2)
-    assert len(stub_server.requests) == 8
+    assert len(stub_server.requests) == 8 + 4
+    stub_server.answer = lambda body: "Rating: [[4]]"
+    judge = make_judge(tmp_path / "judge.sqlite", votes=2)
+    assert judge.ratings(items("good", "bad")) == [[4.0, 4.0], [4.0, 4.0]]
+    assert judge.calls == 2
+    judge.ratings(items("good", "bad"))
+    assert judge.calls == 2
 
 
 def test_what_an_answer_depends_on(stub_server: Any, make_judge: Any, tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ ROW = [50, 3, 64, [1, 2, 3, 4, 5, 6, 7, 8, 9]]
         (_set("metrics", "foo", value={"direction": 1, "definition": "", "rows": [ROW]}),
          "the key 'metrics.foo' is a metric that this program does not have"),
         (_set("metrics", "ttr", "definition", value="old"), "made as 'old', this run computes 'ttr: as made here'"),
-        (_set("metrics", "ttr", "direction", value=0), "the key 'metrics.ttr.direction' is 0, not 1 or -1"),
+        (_set("metrics", "ttr", "direction", value=0), "the key 'metrics.ttr.direction' is 0, and the metric's is 1"),
         (_set("metrics", "ttr", "direction", value="+"), "the key 'metrics.ttr.direction' is not a whole number"),
         (_set("metrics", "ttr", "rows", value={}), "the key 'metrics.ttr.rows' is not a list"),
         (_set("metrics", "ttr", "rows", value=[]), "the key 'metrics.ttr.rows' is empty"),
