@@ -118,6 +118,7 @@ def score(
     from ..core.models.options import LoadOptions
     from ..core.records import check_response
     from ..core.resume import Resumption
+    from .score_summary import finish
     from .streams import ReadingGroups
 
     if quality == "reward" and reward_model is None:
@@ -174,14 +175,14 @@ def score(
             for record in records:
                 writer.write(record)
             advance(len(records))
-    _finish(stage, planned, groups.sha256, save_deciles, report)
+    finish(stage, planned, groups.sha256, save_deciles, report)
 
 
 def _check_outputs(output: str, others: list[Path | None], inputs: list[str | Path | None]) -> None:
     """Every output is a file of its own, and can be written: said before anything is computed."""
     from ..core.jsonl import check_distinct, check_writable
 
-    outputs = [output, *(path for path in others if path is not None)]
+    outputs: list[str | Path] = [output, *(path for path in others if path is not None)]
     read = [name for name in inputs if name is not None]
     for place, name in enumerate(outputs):
         check_distinct(name, *read, *outputs[:place])
@@ -215,12 +216,6 @@ def _named(unigrams: Path) -> str:
         raise InputError(str(unigrams), f"cannot be read ({error.strerror})") from None
 
 
-def _null_rule(name: str) -> str:
-    from ..core.metrics.catalog import METRICS
-
-    return METRICS["dd_<metric>" if name.startswith("dd_") else name].null
-
-
 def _layers(text: str) -> tuple[int, ...]:
     """The hidden states of dsi.
 
@@ -245,38 +240,3 @@ def _length_bias(wanted: Path | None, unit: Literal["words", "tokens", "chars"],
     from ..core.metrics.length_bias import LengthBias
 
     return LengthBias(unit, seed, tokenizer)
-
-
-def _finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, report: Path | None) -> None:
-    """Write what was collected, and say what was done."""
-    summary = stage.summary
-    console.note(f"{summary.responses:,} responses scored: {', '.join(stage.names)}")
-    if summary.empty:
-        console.note(f"{summary.empty:,} of them without a word: most of their scores are null")
-    for name, share in summary.often_null().items():
-        console.warn(f"{name} is null for {share:.0%} of the responses ({_null_rule(name)})")
-    if stage.judge is not None:
-        console.note(stage.judge.summary())
-    if save_deciles is not None:
-        for warning in stage.builder.warnings:
-            console.warn(warning)
-        made = stage.builder.build(planned.definitions, tokenizer=planned.tokenizer, sha256=sha256)
-        _write_json(save_deciles, made)
-        console.note(f"wrote {save_deciles}: {stage.builder.coverage(made)}")
-    if report is not None:
-        from .length_table import show_length_bias
-
-        found = stage.length_bias.report()
-        for name, metric in found["metrics"].items():
-            metric["definition"] = planned.definitions.get(name)
-        _write_json(report, found)
-        show_length_bias(found)
-
-
-def _write_json(path: Path, value: object) -> None:
-    import orjson
-
-    from ..core.jsonl import replacing
-
-    with replacing(path) as temporary:
-        temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

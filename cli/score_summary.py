@@ -1,0 +1,49 @@
+"""The end of a run of `divtool score`: what was collected is written, and what was done is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import console
+
+
+def finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, report: Path | None) -> None:
+    """Write what was collected, and say what was done."""
+    summary = stage.summary
+    console.note(f"{summary.responses:,} responses scored: {', '.join(stage.names)}")
+    if summary.empty:
+        console.note(f"{summary.empty:,} of them without a word: most of their scores are null")
+    for name, share in summary.often_null().items():
+        console.warn(f"{name} is null for {share:.0%} of the responses ({_null_rule(name)})")
+    if stage.judge is not None:
+        console.note(stage.judge.summary())
+    if save_deciles is not None:
+        for warning in stage.builder.warnings:
+            console.warn(warning)
+        made = stage.builder.build(planned.definitions, tokenizer=planned.tokenizer, sha256=sha256)
+        _write_json(save_deciles, made)
+        console.note(f"wrote {save_deciles}: {stage.builder.coverage(made)}")
+    if report is not None:
+        from .length_table import show_length_bias
+
+        found = stage.length_bias.report()
+        for name, metric in found["metrics"].items():
+            metric["definition"] = planned.definitions.get(name)
+        _write_json(report, found)
+        show_length_bias(found)
+
+
+def _write_json(path: Path, value: object) -> None:
+    import orjson
+
+    from ..core.jsonl import replacing
+
+    with replacing(path) as temporary:
+        temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def _null_rule(name: str) -> str:
+    from ..core.metrics.catalog import METRICS
+
+    return METRICS["dd_<metric>" if name.startswith("dd_") else name].null
