@@ -32,7 +32,8 @@ bench: setup
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/metrics.py
-	$(BIN)/python benchmarks/streaming.py
+	$(BIN)/python benchmarks/resampling.py
+	$(BIN)/python benchmarks/streaming.py demo/responses.jsonl
 
 clean:
 	rm -rf .venv build dist demo *.egg-info

@@ -1,7 +1,8 @@
-"""`divtool eval`: measure a model, or responses, against a baseline."""
+"""`divtool eval`: measure models, or responses, against a baseline."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,10 +13,11 @@ from . import console, measure_table
 from . import options as o
 
 if TYPE_CHECKING:
-    from ..core.evaluation.runs import Run
+    from ..core.evaluation.sources import Lineup
 
 _WHAT = "What to compute"
 _SAMPLING = "Sampling a model"
+_CHECKS = "Statistics and checks"
 
 
 def evaluate(
@@ -23,7 +25,18 @@ def evaluate(
         str | None, typer.Argument(help="Response records to measure, instead of a model.", metavar="FILE")
     ] = None,
     output: o.Output = "-",
-    task: Annotated[str, typer.Option("--task", help="What to measure; see divtool tasks.")] = "story",
+    task: Annotated[
+        str, typer.Option("--task", help="What to measure, by commas; see divtool tasks.", metavar="A,B,...")
+    ] = "story",
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            help="One of several runs, repeatable: NAME=FILE, NAME=MODEL, NAME=MODEL+ADAPTER; "
+            "a model may end in @temperature=0.5,top_p=0.9.",
+            metavar="NAME=...",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="Model to sample: alias, folder, .gguf file or hub id.", metavar="NAME"),
@@ -32,7 +45,9 @@ def evaluate(
     baseline: Annotated[
         str | None,
         typer.Option(
-            "--baseline", help="File of responses, or MODEL or MODEL+ADAPTER, to compare with.", metavar="FILE|MODEL"
+            "--baseline",
+            help="What to compare with: the NAME of a run, or as behind --run.",
+            metavar="NAME|FILE|MODEL",
         ),
     ] = None,
     work: Annotated[
@@ -54,6 +69,38 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Responses drawn together.", rich_help_panel=_SAMPLING)
     ] = 64,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompts",
+            help="Prompts to ask, for a task without a set of its own (novelty-bench).",
+            metavar="FILE",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = None,
+    prefill: Annotated[
+        Literal["auto", "on", "off"],
+        typer.Option(
+            "--prefill",
+            help="Begin answers as the task says, such as 1. for a list; auto: in the preset quick.",
+            rich_help_panel=_SAMPLING,
+        ),
+    ] = "auto",
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            "--vectors",
+            help="Word vectors of dat, a word and its numbers a line; .gz and .zst too.",
+            metavar="FILE",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            "--vocab", help="Words of --vectors that count, one a line.", metavar="FILE", rich_help_panel=_WHAT
+        ),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -126,61 +173,201 @@ def evaluate(
     device: o.Device = "auto",
     four_bit: o.FourBit = None,
     trust_remote_code: o.TrustRemoteCode = False,
+    adjust: Annotated[
+        Literal["holm", "bh"],
+        typer.Option(
+            "--adjust",
+            help="Correction over the headline rows of all tasks and runs: Holm, or Benjamini-Hochberg.",
+            rich_help_panel=_CHECKS,
+        ),
+    ] = "holm",
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--margin",
+            help="Largest loss of a quality measure that counts as none, repeatable: usable_rate=0.02.",
+            metavar="NAME=VALUE",
+            rich_help_panel=_CHECKS,
+        ),
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-under",
+            help="Bound that every run must meet, else exit 3; repeatable. FIELD: value, ci_low, delta, "
+            "delta_ci_low (ci_high and delta_ci_high where lower is more diverse).",
+            metavar="TASK.METRIC[.FIELD]=VALUE",
+            rich_help_panel=_CHECKS,
+        ),
+    ] = None,
+    require: Annotated[
+        Literal["not-worse"] | None,
+        typer.Option(
+            "--require",
+            help="Exit 3 unless the quality of every run is shown to be not worse.",
+            rich_help_panel=_CHECKS,
+        ),
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option(
+            "--junit",
+            help="Write bounds and quality verdicts as JUnit XML.",
+            metavar="FILE",
+            rich_help_panel=_CHECKS,
+        ),
+    ] = None,
     seed: o.Seed = 0,
     resume: o.Resume = False,
+    on_error: o.OnError = "stop",
 ) -> None:
     """Measure diversity, length and quality, with intervals over prompts.
 
-    Give FILE, or --model (and --adapter). With --baseline, both are compared prompt by prompt. Writes measure records.
+    Give FILE, or --model (and --adapter), or several --run. With --baseline, each is compared with it prompt by prompt.
+    Writes measure records.
     """
     from ..core.catalog import TASKS, get, split_names
-    from ..core.evaluation.plan import MeasurePlan
-    from ..core.evaluation.runs import SamplePlan, get_preset, read_run
+    from ..core.evaluation.call import failure, measure_all
+    from ..core.evaluation.collect import Collector
+    from ..core.evaluation.junit import check_writable
+    from ..core.evaluation.plan import MeasurePlan, open_all, parse_margins
+    from ..core.evaluation.runs import SamplePlan, get_preset
+    from ..core.evaluation.task_options import TaskOptions
+    from ..core.evaluation.thresholds import Demands
     from ..core.jsonl import RecordWriter, check_distinct
     from ..core.metrics.supplies import Sources
     from ..core.models.options import LoadOptions
 
-    found = get("task", TASKS, task, "eval").load()
-    if responses is not None and model is not None:
-        raise UsageError("eval measures a FILE of responses or a --model, not both")
-    if model is not None:
-        found.prompts()
-    if preset is not None:
-        get_preset(found, preset)
+    found = [get("task", TASKS, name, "eval").load() for name in split_names(task)]
+    if not found:
+        raise UsageError("no task named; see divtool tasks")
+    lineup = _lineup(responses, model, adapter, run or [], baseline)
+    for one in found:
+        if preset is not None and one.presets:
+            get_preset(one, preset)
+    task_options = TaskOptions(vectors=vectors, vocabulary=vocabulary, prompts=prompts, prefill=prefill)
+    task_options.check(found)
     loading = LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code)
-    plan = MeasurePlan.settled(
-        found,
-        split_names(metrics) if metrics is not None else None,
-        Sources(
-            embedder=embedder,
-            style_embedder=style_embedder,
-            loading=loading,
-            embedding_cache=embedding_cache,
-            equivalence=equivalence,
-        ),
-        quality_model=quality_model,
-        tokenizer=tokenizer,
-        settings={"cut": cluster_cut, "partition": partition, "window": mattr_window},
-        deciles=deciles,
-        truncate=_truncation(truncate_words),
+    plans = [
+        MeasurePlan.settled(
+            one,
+            split_names(metrics) if metrics is not None else None,
+            Sources(
+                embedder=embedder,
+                style_embedder=style_embedder,
+                loading=loading,
+                embedding_cache=embedding_cache,
+                equivalence=equivalence,
+            ),
+            quality_model=quality_model,
+            tokenizer=tokenizer,
+            settings={"cut": cluster_cut, "partition": partition, "window": mattr_window},
+            deciles=deciles,
+            truncate=_truncation(truncate_words),
+            margins=parse_margins(margin or []),
+            seed=seed,
+        )
+        for one in found
+    ]
+    known = {plan.task.name: plan.directions() for plan in plans}
+    compared = lineup.baseline is not None
+    demands = Demands.parse(fail_under or [], known, not_worse=require is not None, compared=compared)
+    if plans[0].skipped:
+        console.note("left out: " + "; ".join(f"{name} ({why})" for name, why in plans[0].skipped.items()))
+    files = [
+        name for name in (*(source.file for source in lineup.every), deciles, vectors, vocabulary, prompts) if name
+    ]
+    check_distinct(output, *files, *([junit] if junit else []))
+    if junit is not None:
+        check_distinct(junit, *files)
+        check_writable(junit)
+    if lineup.itself:
+        console.warn("a run compared with itself")
+    sampling = SamplePlan(
+        preset=preset,
+        prompts=count,
+        samples=samples,
         seed=seed,
+        batch_size=batch_size,
+        prefill=prefill,
+        prompt_file=prompts,
     )
-    if plan.skipped:
-        console.note("left out: " + "; ".join(f"{name} ({why})" for name, why in plan.skipped.items()))
-    file = o.source(responses) if model is None else None
-    check_distinct(output, *(name for name in (file, baseline, deciles) if name))
-    sampling = SamplePlan(preset=preset, prompts=count, samples=samples, seed=seed, batch_size=batch_size)
-    folder = work or Path("eval.work" if output == "-" else f"{output}.work")
-    source = Source(found, sampling, loading, folder, resume)
+    collector = Collector(
+        tasks=found,
+        lineup=lineup,
+        plan=sampling,
+        loading=loading,
+        folder=work or Path("eval.work" if output == "-" else f"{output}.work"),
+        resume=resume,
+        skip_bad=on_error == "skip",
+        announce=console.note,
+        warn=console.warn,
+        progress=lambda total: console.sampling_progress(total, "responses"),
+    )
+    collector.check()
     with RecordWriter(output) as writer:
-        measurer = plan.open(console.note)
-        run = read_run(file, file) if file else source.sample("run", str(model), adapter)
-        base = source.baseline(baseline) if baseline else None
-        runs = [run] if base is None else [run, base]
-        records = measurer.measure(runs, base)
+        collection = collector.read()
+        measurers = open_all(plans, console.note, task_options)
+        collector.sample(collection)
+        outcomes = measure_all(measurers, collection, adjust)
+        records = [record for outcome in outcomes for record in outcome.records]
+        checks = demands.check([source.name for source in lineup.runs], records)
+        error = failure(outcomes)
+        if error is not None and not records:
+            _write_junit(junit, outcomes, checks)
+            raise error
         for record in records:
             writer.write(record)
-    measure_table.show(records)
+    measure_table.show([outcome.records for outcome in outcomes if outcome.records])
+    _write_junit(junit, outcomes, checks)
+    _end(error, checks)
+
+
+def _lineup(
+    file: str | None, model: str | None, adapter: str | None, runs: Sequence[str], baseline: str | None
+) -> Lineup:
+    """What the user named, in the order given.
+
+    Raises:
+        UsageError: Options that exclude each other.
+    """
+    from ..core.evaluation.sources import file_source, line_up, model_source, parse_source
+
+    if file is not None and model is not None:
+        raise UsageError("eval measures a FILE of responses or a --model, not both")
+    if runs and (file is not None or model is not None):
+        raise UsageError("with --run, give every run as a --run, also a FILE or a model")
+    if adapter is not None and model is None:
+        raise UsageError("--adapter needs a --model; with --run, write NAME=MODEL+ADAPTER")
+    if runs:
+        return line_up([parse_source(text) for text in runs], baseline)
+    if model is not None:
+        return line_up([model_source(model, adapter)], baseline)
+    return line_up([file_source(o.source(file))], baseline)
+
+
+def _write_junit(path: Path | None, outcomes: Any, checks: Any) -> None:
+    if path is None:
+        return
+    from ..core.evaluation.junit import write_junit
+
+    write_junit(path, outcomes, checks)
+    console.note(f"wrote {path}")
+
+
+def _end(error: Exception | None, checks: Any) -> None:
+    """End with what went wrong, else with what was missed, else well.
+
+    Raises:
+        ThresholdMissed: A bound of the user was missed.
+    """
+    from ..core.errors import ThresholdMissed
+    from ..core.evaluation.thresholds import missed
+
+    if error is not None:
+        raise error
+    if text := missed(checks):
+        raise ThresholdMissed(text)
 
 
 def _truncation(text: str) -> int | Literal["auto", "none"]:
@@ -194,47 +381,3 @@ def _truncation(text: str) -> int | Literal["auto", "none"]:
     if not (text.isascii() and text.isdecimal() and int(text) >= 1):
         raise UsageError(f"--truncate-words {text}: give a number of 1 or more, auto or none")
     return int(text)
-
-
-class Source:
-    """Makes runs: a model is sampled into the work folder."""
-
-    def __init__(self, task: Any, plan: Any, loading: Any, folder: Path, resume: bool) -> None:
-        self._task, self._plan, self._loading = task, plan, loading
-        self._folder, self._resume = folder, resume
-
-    def baseline(self, name: str) -> Run:
-        """The run of a file, or of MODEL or MODEL+ADAPTER."""
-        from ..core.evaluation.runs import read_run
-
-        path = Path(name)
-        if path.suffix != ".gguf" and (path.is_file() or ".jsonl" in path.suffixes):
-            return read_run(name, name)
-        model, _, adapter = name.partition("+")
-        return self.sample("baseline", model, adapter or None)
-
-    def sample(self, role: str, model: str, adapter: str | None) -> Run:
-        """The run of a model, drawn into the work folder."""
-        from dataclasses import replace
-
-        from ..core.evaluation.runs import sample_run
-
-        self._task.prompts()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{self._task.name}.{role}.jsonl"
-        name = f"{model}+{adapter}" if adapter else model
-        console.note(f"sampling {name} into {path}")
-        with console.sampling_progress(None, "runs") as (on_tokens, on_done):
-            run = sample_run(
-                name,
-                model,
-                replace(self._loading, adapter=adapter),
-                self._task,
-                self._plan,
-                path,
-                resume=self._resume,
-                announce=console.note,
-                on_tokens=on_tokens,
-            )
-            on_done(1)
-        return run

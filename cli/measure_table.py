@@ -1,43 +1,100 @@
-"""Measure records as a table on standard error, with their notes."""
+"""Measure records as tables on standard error: verdicts first, then every number, then what is noted beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from . import console
 
+Rows = Sequence[dict[str, Any]]
 
-def show(records: list[dict[str, Any]]) -> None:
-    """Print the rows of a run, or of its comparison with the baseline, and what is noted beside them."""
-    compared = [record for record in records if "delta" in record]
+# More runs than this do not fit side by side.
+_MOST_RUNS = 6
+_QUALITY = ("quality", "guard")
+_DIVERSITY = {"more": "more diverse", "less": "less diverse"}
+# What notes with these words say can turn a conclusion round.
+_DOUBTFUL = ("unreliable", "left the map", "decoding differs", "in common")
+
+
+def show(tasks: Sequence[Rows]) -> None:
+    """Print the rows of each task: of its runs, or of their comparison with the baseline.
+
+    Args:
+        tasks: The measure records, by task.
+    """
+    compared = [record for records in tasks for record in records if "delta" in record]
     if compared:
-        _show_comparison(compared)
-    else:
-        rows = [(r["metric"], r["value"], _interval(r, ""), r["direction"]) for r in records]
-        title = f"{records[0]['task']}: {records[0]['run']}"
-        console.table(title, ("metric", "value", "95 % interval", "direction"), rows)
-    _show_notes(records)
+        _show_verdicts(compared)
+    for records in tasks:
+        _show_task(records)
+        _show_references(records)
+    for records in tasks:
+        _show_notes(records, task=records[0]["task"] if len(tasks) > 1 else "")
 
 
-def _show_notes(records: list[dict[str, Any]]) -> None:
-    """Each note once, with the rows that it belongs to unless it is said of every row over prompts."""
-    noted: dict[str, list[str]] = {}
+def _show_verdicts(records: Rows) -> None:
+    """One line a run and task: is it more diverse, at which quality, at which length."""
+    rows = []
     for record in records:
-        for note in filter(None, record["note"].split("; ")):
-            noted.setdefault(note, []).append(record["metric"])
-    over_prompts = {record["metric"] for record in records if record["unit"] == "prompt"}
-    for note, metrics in noted.items():
-        where = "" if over_prompts <= set(metrics) else f"{_listed(list(dict.fromkeys(metrics)))}: "
-        doubtful = "unreliable" in note or "left the map" in note
-        (console.warn if doubtful else console.note)(where + note)
+        if record["role"] == "headline":
+            same = [r for r in records if (r["task"], r["run"]) == (record["task"], record["run"])]
+            rows.append(_verdict(record, [r for r in same if r["role"] in _QUALITY and "margin" in r]))
+    if not rows:
+        return
+    family = next((record["family_size"] for record in records if record.get("family_size")), 0)
+    title = f"against {records[0]['baseline']}" + (f", p adjusted over {family} comparisons" if family > 1 else "")
+    columns = ("task", "run", "diversity", "by", "delta", "95 % interval", "p", "detectable", "quality", "words")
+    console.table(title, columns, rows)
 
 
-def _listed(names: list[str]) -> str:
-    """A few names, and how many more there are."""
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+def _verdict(record: dict[str, Any], quality: Rows) -> tuple[Any, ...]:
+    named = [f"{r['metric']} {r['verdict'] or '–'}" if len(quality) > 1 else r["verdict"] or "–" for r in quality]
+    return (
+        record["task"],
+        record["run"],
+        _DIVERSITY.get(record["verdict"], record["verdict"] or "–"),
+        record["metric"],
+        record["delta"],
+        _interval(record, "delta_"),
+        record["p_adjusted"],
+        record["detectable_delta"],
+        ", ".join(named) or "–",
+        _lengths(record),
+    )
 
 
-def _show_comparison(records: list[dict[str, Any]]) -> None:
+def _lengths(record: dict[str, Any]) -> str:
+    flag = " (!)" if record["length_flag"] else ""
+    return f"{record['baseline_mean_words']:.0f} → {record['mean_words']:.0f}{flag}"
+
+
+def _show_task(records: Rows) -> None:
+    compared = [record for record in records if "delta" in record]
+    records = [record for record in records if record["role"] != "reference"]
+    rows = compared or records
+    runs = list(dict.fromkeys(record["run"] for record in rows))
+    if len(runs) > 1:
+        _show_side_by_side(records, runs, compared[0]["baseline"] if compared else None)
+    elif compared:
+        _show_comparison(rows)
+    else:
+        cells = [(r["metric"], r["value"], _interval(r, ""), r["direction"]) for r in rows]
+        title = f"{rows[0]['task']}: {runs[0]}"
+        console.table(title, ("metric", "value", "95 % interval", "direction"), cells)
+
+
+def _show_references(records: Rows) -> None:
+    """The ceiling and the floor of the headline, in a line."""
+    parts = [
+        f"{r['run'].strip('[]')} responses {console.shown(r['value'])}" for r in records if r["role"] == "reference"
+    ]
+    if parts:
+        metric = next(r["metric"] for r in records if r["role"] == "reference")
+        console.note(f"for comparison, {metric} of {', of '.join(parts)}")
+
+
+def _show_comparison(records: Rows) -> None:
     first = records[0]
     rows = [
         (
@@ -53,8 +110,63 @@ def _show_comparison(records: list[dict[str, Any]]) -> None:
     ]
     columns = ("metric", "baseline", "run", "delta", "95 % interval", "p", "verdict")
     console.table(f"{first['task']}: {first['run']} against {first['baseline']}", columns, rows)
-    if first["length_flag"]:
-        console.warn("mean length moved by more than 10 %: read the diversity numbers with care")
+
+
+def _show_side_by_side(records: Rows, runs: Sequence[str], baseline: str | None) -> None:
+    """A column a run while they fit, else a line a run with what matters most."""
+    task, sides = records[0]["task"], [*([baseline] if baseline is not None else []), *runs]
+    cells = {(r["metric"], r["run"]): r for r in records}
+    metrics = list(dict.fromkeys(r["metric"] for r in records))
+    title = f"{task}: value" + (f" (delta against {baseline}; * its interval leaves 0 out)" if baseline else "")
+    if len(sides) <= _MOST_RUNS:
+        rows = [(metric, *(_cell(cells.get((metric, side))) for side in sides)) for metric in metrics]
+        console.table(title, ("metric", *sides), rows)
+        return
+    leading = list(dict.fromkeys(r["metric"] for r in records if r["role"] in ("headline", "length", *_QUALITY)))
+    rows = [(side, *(_cell(cells.get((metric, side))) for metric in leading)) for side in sides]
+    console.table(title, ("run", *leading), rows)
+    console.note(f"{task}: {len(metrics) - len(leading)} more measures are in the output")
+
+
+def _cell(record: dict[str, Any] | None) -> str:
+    """A value, with its difference; a star where the interval of the difference leaves zero out."""
+    if record is None:
+        return ""
+    if record.get("delta") is None:
+        return console.shown(record["value"])
+    low, high = record["delta_ci_low"], record["delta_ci_high"]
+    star = "*" if low is not None and (low > 0 or high < 0) else ""
+    sign = "+" if record["delta"] >= 0 else ""
+    return f"{console.shown(record['value'])} ({sign}{console.shown(record['delta'])}{star})"
+
+
+def _show_notes(records: Rows, task: str) -> None:
+    """Each note once, with the rows that it belongs to unless it is said of every row that has units."""
+    noted: dict[str, list[dict[str, Any]]] = {}
+    records = [record for record in records if record["role"] != "reference"]
+    for record in records:
+        for note in filter(None, record["note"].split("; ")):
+            # The record holds the reason, which differs from metric to metric.
+            noted.setdefault(note.partition(" (")[0], []).append(record)
+    over_units = {record["metric"] for record in records if record["unit"] != "run"}
+    every = {record["run"] for record in records if "delta" in record} or {record["run"] for record in records}
+    for note, rows in noted.items():
+        runs = list(dict.fromkeys(row["run"] for row in rows))
+        metrics = list(dict.fromkeys(row["metric"] for row in rows))
+        whose = "" if every <= set(runs) else _listed(runs)
+        of = "" if over_units <= set(metrics) else _listed(metrics)
+        say = console.warn if any(words in note for words in _DOUBTFUL) else console.note
+        say(": ".join(filter(None, (task, whose, of, note))))
+    moved = list(dict.fromkeys(record["run"] for record in records if record.get("length_flag")))
+    if moved:
+        whose = "" if len(every) == 1 else _listed(moved)
+        text = "mean length moved by more than 10 %: read the diversity numbers with care"
+        console.warn(": ".join(filter(None, (task, whose, text))))
+
+
+def _listed(names: list[str]) -> str:
+    """A few names, and how many more there are."""
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _interval(record: dict[str, Any], prefix: str) -> str:

@@ -32,6 +32,12 @@ class UsageError(DivtoolError):
     exit_code = 2
 
 
+class ThresholdMissed(DivtoolError):
+    """Everything was measured and written, and a bound that the user set was not met."""
+
+    exit_code = 3
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """An error that lists the known names and the nearest one.
 

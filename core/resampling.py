@@ -46,11 +46,27 @@ def bootstrap_weights(n_units: int, *, seed: int = 0, task: str = "", resamples:
         yield np.bincount(draws.ravel(), minlength=rows * n_units).reshape(rows, n_units).astype(np.float64)
 
 
+def _whole(units: Floats) -> tuple[Floats, NDArray[np.intc]]:
+    """Units as whole numbers times a power of two, one for each column, so small that sums of n of them are exact.
+
+    An exact sum has the same bits in whatever order, next to whatever other columns and on however many threads the
+    product takes it. Rounding to them costs no more than adding n floats does.
+
+    Returns:
+        The whole numbers in the shape of the units, and the exponents of two to divide by, of shape () or (columns,).
+    """
+    bits = 53 - (len(units) - 1).bit_length()  # times n, they fill the 53 bits of a float
+    _, exponents = np.frexp(np.abs(units).max(axis=0))
+    shifts = np.asarray(bits - exponents, dtype=np.intc)
+    return np.rint(np.ldexp(units, shifts)), shifts
+
+
 def bootstrap_mean(values: ArrayLike, *, seed: int = 0, task: str = "", resamples: int = RESAMPLES) -> Floats:
     """Means of resampled units.
 
     Args:
-        values: Shape (n_units,) or (n_units, columns), finite. All columns share the resamples.
+        values: Shape (n_units,) or (n_units, columns), finite. All columns share the resamples, and each gives the
+            same bits as it would alone.
         seed: The run's seed.
         task: The task's name.
         resamples: Resamples in all.
@@ -59,11 +75,17 @@ def bootstrap_mean(values: ArrayLike, *, seed: int = 0, task: str = "", resample
         Shape (resamples,) or (resamples, columns).
     """
     units = np.asarray(values, dtype=np.float64)
-    origin = units[:1]
-    shifted = units - origin  # a constant column then gives its value exactly, without rounding noise
-    chunks = bootstrap_weights(len(units), seed=seed, task=task, resamples=resamples)
-    means = np.concatenate([weights @ shifted for weights in chunks]) / len(units)
-    return np.asarray(means + origin[0], dtype=np.float64)
+    origin = units[0]
+    whole, shifts = _whole(units - origin)  # less an origin, a constant gives itself without rounding noise
+    means = np.empty((resamples, *whole.shape[1:]))
+    done = 0
+    for weights in bootstrap_weights(len(units), seed=seed, task=task, resamples=resamples):
+        means[done : done + len(weights)] = weights @ whole
+        done += len(weights)
+    np.ldexp(means, -shifts, out=means)
+    means /= len(units)
+    means += origin
+    return means
 
 
 def interval(draws: ArrayLike, n_units: int, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
@@ -101,11 +123,11 @@ def _sign_rows(n: int, rng: np.random.Generator, draws: int) -> Iterator[Floats]
 
 
 def sign_flip_ps(differences: ArrayLike, *, seed: int = 0, task: str = "", draws: int = RESAMPLES) -> Floats:
-    """`sign_flip_p` of every column of a (n_units, columns) array, with shared flips."""
-    units = np.asarray(differences, dtype=np.float64)
+    """`sign_flip_p` of every column of a (n_units, columns) array, with shared flips; each as it would be alone."""
+    units, _ = _whole(np.asarray(differences, dtype=np.float64))
     n = len(units)
-    # Sums that differ by rounding alone must count as ties, or the enumeration would lose its own observed row.
-    bound = np.abs(units.sum(axis=0)) - 1e-12 * np.abs(units).sum(axis=0)
+    # Sums that differ by rounding alone count as ties: that of the caller's floats, and that to whole numbers.
+    bound = np.abs(units.sum(axis=0)) - 1e-12 * np.abs(units).sum(axis=0) - n
     rng = generator(seed, task, n, "sign-flip")
     hits = np.zeros(units.shape[1:])
     for signs in _sign_rows(n, rng, draws):

@@ -14,6 +14,8 @@ from .task import Task
 ALL = "all"
 # What only `score` asks: a call costs money, and the answers must stay with the responses.
 _ASKED_BY_SCORE = frozenset({"reward_logit", "ratings"})
+# They hold every n-gram of the run, so that `all` leaves them to whoever names them.
+_ONLY_BY_NAME = "ngrams:CorpusDistinct"
 _FROM_LANGUAGE_MODEL = frozenset({"next_tokens", "token_logprobs", "token_logprobs_and_text"})
 
 
@@ -56,7 +58,7 @@ def headline(task: Task, metrics: Sequence[Metric]) -> str | None:
 
 def _take_all(chosen: dict[str, Metric], skipped: dict[str, str], sources: Sources, quality_model: str | None) -> None:
     for metric in METRICS.values():
-        if metric.level in ("set", "run"):
+        if metric.level in ("set", "run") and metric.target != _ONLY_BY_NAME:
             missing = _missing(metric, quality_model) or sources.unmet(metric)
             if missing:
                 skipped[metric.name] = missing

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..jsonl import Record
 from ..metrics.catalog import METRICS
@@ -11,11 +12,12 @@ from ..metrics.decile_map import DecileMap
 from ..metrics.registry import Level, Metric
 from .groups import Feed, Groups
 from .runs import Run
+from .task import Reading, TaskMetric, Unit
+from .usable import LEAST, count, counts, rates_all
+from .values import mean
 
 Units = dict[str, float | None]
 
-# Under so many texts a truncated twin says nothing about a set.
-_LEAST_TWIN = 2
 # The metrics of single responses that have a truncated twin; of those of sets all have one.
 _TWINNED = frozenset({"ttr", "word_entropy", "compression_ratio", "dsi_lite"})
 
@@ -33,6 +35,9 @@ class Column:
         level: As in the metric catalog.
         null: When a value is null.
         null_share: Of a metric of single responses, the share for which it is null.
+        comparable: Whether the number is comparable with published ones.
+        of_words: Whether it rests on word vectors.
+        more: Further keys of the row.
     """
 
     metric: str
@@ -43,12 +48,22 @@ class Column:
     level: Level = "response"
     null: str = ""
     null_share: float | None = None
+    comparable: bool = False
+    of_words: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are defined; None for none."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run and what of it counts.
+
+    Attributes:
+        whole: All responses that are compared.
+        kept: The usable ones among them; beside a baseline as many of each unit as there are on both sides.
+    """
+
+    whole: Run
+    kept: Run
 
 
 def has_twin(metric: Metric) -> bool:
@@ -65,19 +80,70 @@ class Columns:
         define: How a metric is computed in this call.
         headline: Name of the metric that the verdict is about.
         feeds: For features that are streamed from a model, where they come from.
+        read: What the task read in a response.
+        rarefied: To how many usable responses counts of whole runs are brought down.
+        unit: What a unit is called: "prompt" or "block".
     """
 
     groups: Groups
     define: Callable[[Metric], str]
     headline: str | None
     feeds: Mapping[str, Feed]
+    read: Callable[[Record], Reading]
+    rarefied: int = 0
+    unit: str = "prompt"
 
-    def of(self, metric: Metric, run: Run) -> Column:
-        """A metric of single responses, of sets or of whole runs."""
-        return {"set": self._of_set, "run": self._of_run}.get(metric.level, self._mean_of)(metric, run)
+    def of(self, metric: Metric, part: Part) -> Column:
+        """A metric of single responses, of sets or of whole runs, over what is usable where it is about diversity."""
+        if metric.level == "set":
+            return self._of_set(metric, part)
+        run = part.whole if rates_all(metric) else part.kept
+        return self._of_run(metric, run) if metric.level == "run" else self._mean_of(metric, run)
+
+    def of_all(self, metric: Metric, whole: Run) -> Column:
+        """A metric of sets over all responses, also those that are not usable: a detail."""
+        units = {p: self.groups.value(metric, records) for p, records in whole.responses.items()}
+        definition = f"{self.define(metric)}; all responses of a {self.unit}, also those that are not usable"
+        return self._set_column(metric, f"{metric.name}_all", units, definition, metric.null, "detail")
+
+    def own(self, metric: TaskMetric, part: Part, *, definition: str, comparable: bool) -> Column:
+        """A metric of what the task read.
+
+        Args:
+            metric: The metric.
+            part: The run.
+            definition: Its formula with the names of what was used.
+            comparable: Whether it is comparable with published numbers.
+        """
+        if metric.level == "run":
+            unit = self._read_unit([record for records in part.whole.responses.values() for record in records])
+            units = self._unless_empty(part.whole, {"": metric.value(unit)})
+            return Column(
+                metric=metric.name, units=units, direction=metric.direction, level="run",
+                definition=f"{metric.name}: {definition}", more=metric.shown(unit) if metric.shown else {},
+            )  # fmt: skip
+        source = part.kept if metric.equal else part.whole
+        units = {p: metric.value(self._read_unit(records)) for p, records in source.responses.items()}
+        units = self._unless_empty(part.whole, units)
+        both = ", as many on both sides" if metric.equal else ""
+        definition = f"{metric.name}: {definition}; usable responses of a {self.unit}{both}, mean over {self.unit}s"
+        role = "headline" if metric.name == self.headline else "detail"
+        return Column(
+            metric=metric.name, units=units, direction=metric.direction, definition=definition, role=role, level="set",
+            null=metric.null, comparable=comparable, of_words=metric.of_words,
+        )  # fmt: skip
+
+    def _unless_empty(self, run: Run, units: Units) -> Units:
+        """The same; undefined throughout for a run without any usable response: it has no diversity, not a low one."""
+        some = any(self.read(record).usable for records in run.responses.values() for record in records)
+        return units if some else dict.fromkeys(units)
+
+    def _read_unit(self, records: Sequence[Record]) -> Unit:
+        readings = map(self.read, records)
+        return Unit([reading.value for reading in readings if reading.usable], len(records), self.rarefied)
 
     def twin(self, metric: Metric, cut: Run, how: str, *, leads: bool) -> Column:
-        """The same on truncated texts; a prompt with fewer than 2 of them is null.
+        """The same on truncated texts of usable responses; a unit with fewer than 2 of them is null.
 
         Args:
             metric: One that has a twin.
@@ -85,8 +151,8 @@ class Columns:
             how: What was cut and left out, for the definition.
             leads: Whether the twin stands in the headline where its metric does.
         """
-        enough = {p: records for p, records in cut.responses.items() if len(records) >= _LEAST_TWIN}
-        whole = self.of(metric, Run(cut.name, cut.model, enough))
+        enough = Run(cut.name, cut.model, {p: rs for p, rs in cut.responses.items() if len(rs) >= LEAST})
+        whole = self._plain_set(metric, enough) if metric.level == "set" else self._mean_of(metric, enough)
         return Column(
             metric=f"{whole.metric}_trunc",
             units={p: whole.units.get(p) for p in cut.responses},
@@ -94,7 +160,7 @@ class Columns:
             definition=f"{whole.definition}; {how}",
             role=whole.role if leads else "detail",
             level=whole.level,
-            null=f"under {_LEAST_TWIN} texts long enough, or {whole.null}",
+            null=f"under {LEAST} texts long enough, or {whole.null}",
             null_share=whole.null_share,
         )
 
@@ -119,16 +185,38 @@ class Columns:
             for name in chart.names
         ]
 
-    def _of_set(self, metric: Metric, run: Run) -> Column:
+    def _of_set(self, metric: Metric, part: Part) -> Column:
+        if rates_all(metric):
+            return self._plain_set(metric, part.whole)
+        if not counts(metric):
+            return self._plain_set(metric, part.kept, least=LEAST)
+        units = {
+            p: count(self.groups, metric, records, lambda record: self.read(record).usable)
+            for p, records in part.whole.responses.items()
+        }
+        units = self._unless_empty(part.whole, units)
+        definition = f"{self.define(metric)}; usable responses count, over all of a {self.unit}, {self._then}"
+        return self._set_column(metric, metric.name, units, definition, metric.null, self._role(metric))
+
+    def _plain_set(self, metric: Metric, run: Run, *, least: int = 0) -> Column:
+        units = {
+            p: self.groups.value(metric, records) if len(records) >= least else None
+            for p, records in run.responses.items()
+        }
+        which = "usable responses" if least else "all responses"
+        definition = f"{self.define(metric)}; {which} of a {self.unit}, {self._then}"
+        null = _null(metric, least)
+        return self._set_column(metric, metric.name, units, definition, null, self._role(metric))
+
+    def _set_column(self, metric: Metric, name: str, units: Units, definition: str, null: str, role: str) -> Column:
         return Column(
-            metric=metric.name,
-            units={p: self.groups.value(metric, records) for p, records in run.responses.items()},
-            direction=metric.direction,
-            definition=f"{self.define(metric)}; all responses of a prompt, then mean over prompts",
-            role=self._role(metric),
-            level="set",
-            null=metric.null,
-        )
+            metric=name, units=units, direction=metric.direction, definition=definition, role=role, level="set",
+            null=null,
+        )  # fmt: skip
+
+    @property
+    def _then(self) -> str:
+        return f"then mean over {self.unit}s"
 
     def _mean_of(self, metric: Metric, run: Run) -> Column:
         values = {p: self._per_response(metric, records) for p, records in run.responses.items()}
@@ -136,11 +224,12 @@ class Columns:
 
     def _of_run(self, metric: Metric, run: Run) -> Column:
         records = [record for group in run.responses.values() for record in group]
+        which = "all" if rates_all(metric) else "the usable"
         return Column(
             metric=metric.name,
             units={"": self.groups.total(metric, records, self.feeds.get(metric.takes))},
             direction=metric.direction,
-            definition=f"{self.define(metric)}; all responses of the run together, one number without an interval",
+            definition=f"{self.define(metric)}; {which} responses of the run together, one number without an interval",
             level="run",
         )
 
@@ -156,6 +245,13 @@ class Columns:
 
     def _role(self, metric: Metric) -> str:
         return "headline" if metric.name == self.headline else "detail"
+
+
+def _null(metric: Metric, least: int) -> str:
+    if not least:
+        return metric.null
+    own = "" if metric.null in ("no text", f"under {least} texts") else f", or {metric.null}"
+    return f"under {least} usable texts{own}"
 
 
 def _mean_column(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..jsonl import Record
+from ..metrics.catalog import METRICS
 from ..metrics.features import GroupFeatures, Lookup, ResponseFeatures
 from ..metrics.registry import Metric
 from ..metrics.supplies import Supply
@@ -95,9 +96,9 @@ class Groups:
         return self._groups[key]
 
     def function(self, metric: Metric) -> Callable[..., Any]:
-        """The metric as a function, with the settings of the run."""
+        """The metric as a function, with the settings of the run; a task's variant of a metric keeps its own."""
         if metric.name not in self._functions:
-            self._functions[metric.name] = metric.load(self._settings)
+            self._functions[metric.name] = metric.load(self._settings if metric.name in METRICS else {})
         return self._functions[metric.name]
 
     def value(self, metric: Metric, records: Sequence[Record]) -> Any:

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 from ..jsonl import Record
 from .columns import Column
 from .runs import Run
 from .sides import size
-from .statistics import Comparison, Estimate, compare, estimate, headline_verdict, holm, noninferiority_verdict
+from .statistics import (
+    Adjustment,
+    Comparison,
+    Direction,
+    Estimate,
+    Units,
+    adjust,
+    compare_many,
+    estimate_many,
+    headline_verdict,
+    noninferiority_verdict,
+)
 
+# The largest loss of quality that still counts as none. A win rate's baseline is one half throughout. None is for
+# measures with a scale of their own, as all that are not named here: a share of the baseline's spread.
+MARGINS: Mapping[str, float | None] = {
+    "usable_rate": 0.05,
+    "judge": 0.5,
+    "win_rate": 0.05,
+    "nll": 0.05,
+    "mc": 0.05,
+    "format": 0.05,
+    "reward": None,
+}
+_MARGIN_IN_SD = 0.2
+_WITH_MARGIN = ("quality", "guard")
 # A length difference beyond this share of the baseline is flagged beside every diversity number.
 _LENGTH_FLAG = 0.10
-_USABLE_MARGIN = 0.05
 # Beyond these shares of nulls a number stands for the rest of the texts only.
 _UNRELIABLE, _OFF_THE_MAP = 0.10, 0.20
 
@@ -35,24 +59,59 @@ class Side:
     mean_words: float
 
 
-def row(task: str, side: Side, other: Side | None, place: int, *, seed: int) -> Record:
-    """One measure record.
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A column of a run, with the baseline's where there is one."""
+
+    side: Side
+    other: Side | None
+    column: Column
+    against: Column | None
+
+    def units(self) -> tuple[Units, Units]:
+        """The values of both by prompt, in one order; sets of one response have none."""
+        names = sorted(self.column.units)
+        if self.lone:
+            return [None] * len(names), [None] * len(names)
+        other = (self.against or self.column).units
+        return [self.column.units[name] for name in names], [other[name] for name in names]
+
+    @property
+    def lone(self) -> bool:
+        """Whether it is about sets and no prompt has two responses."""
+        return self.column.level == "set" and max(map(len, self.side.run.responses.values()), default=0) == 1
+
+
+def rows(
+    task: str,
+    sides: Sequence[tuple[Side, Side | None]],
+    *,
+    seed: int,
+    margins: Mapping[str, float] | None = None,
+) -> list[Record]:
+    """Measure records, in the order of sides and columns; their statistics share one set of resamples.
 
     Args:
         task: Name of the task.
-        side: The run.
-        other: Its baseline, with the same columns, or None.
-        place: Which column.
+        sides: Runs, each with its baseline, which has the same columns, or None.
         seed: For resampling.
+        margins: By name of a measure of quality, the largest loss that still counts as none, in its unit, above 0;
+            those without one have that of `MARGINS`, else 0.2 standard deviations of the baseline's prompt means.
     """
-    column, against = side.columns[place], other.columns[place] if other else None
-    names = sorted(column.units)
-    values = [column.units[name] for name in names]
-    found: Estimate | Comparison
-    if against is None:
-        found = estimate(values, seed=seed, task=task)
-    else:
-        found = compare(values, [against.units[name] for name in names], seed=seed, task=task)
+    table = [
+        _Row(side, other, column, other.columns[place] if other else None)
+        for side, other in sides
+        for place, column in enumerate(side.columns)
+    ]
+    alone = iter(estimate_many([row.units()[0] for row in table if row.other is None], seed=seed, task=task))
+    paired = iter(compare_many([row.units() for row in table if row.other is not None], seed=seed, task=task))
+    known = {**MARGINS, **(margins or {})}
+    return [_record(task, row, next(alone if row.other is None else paired), known) for row in table]
+
+
+def _record(task: str, row: _Row, found: Estimate, margins: Mapping[str, float | None]) -> Record:
+    """One measure record."""
+    side, column = row.side, row.column
     of_run = column.level == "run"
     record: Record = {
         "task": task,
@@ -69,13 +128,13 @@ def row(task: str, side: Side, other: Side | None, place: int, *, seed: int) -> 
         "role": column.role,
         "direction": column.direction,
         "mean_words": side.mean_words,
-        "note": "" if of_run else _note(found, [column, *([against] if against else [])]),
+        "note": "" if of_run else _note(found, row),
         "definition": f"{column.definition}; {side.amount}",
     }
     if column.null_share is not None:
         record["null_share"] = column.null_share
-    if isinstance(found, Comparison) and other is not None:
-        record |= _against(found, column, side, other)
+    if isinstance(found, Comparison) and row.other is not None:
+        record |= _against(found, row, row.other, margins)
     return record
 
 
@@ -84,18 +143,26 @@ def length_flag(mean_words: float, base_words: float) -> bool:
     return abs(mean_words - base_words) > _LENGTH_FLAG * max(base_words, 1e-9)
 
 
-def adjusted(records: list[Record]) -> list[Record]:
-    """Holm over the headline rows of the call, and their verdicts; detail rows stay exploratory."""
+def adjusted(records: list[Record], method: Adjustment = "holm") -> list[Record]:
+    """The same records: adjusted p-values and verdicts set in the headline rows; detail rows stay exploratory.
+
+    Args:
+        records: All rows of a call, over its tasks and runs: their headline rows are one family.
+        method: "holm", or "bh" for Benjamini-Hochberg.
+    """
     headlines = [record for record in records if record["role"] == "headline" and "p_value" in record]
-    for record, p in zip(headlines, holm([record["p_value"] for record in headlines]), strict=True):
+    for record, p in zip(headlines, adjust([record["p_value"] for record in headlines], method), strict=True):
         record["p_adjusted"] = p
         record["family_size"] = len(headlines)
         record["verdict"] = headline_verdict(p, record["delta"], record["direction"])
     return records
 
 
-def _note(found: Estimate | Comparison, columns: Sequence[Column]) -> str:
+def _note(found: Estimate, row: _Row) -> str:
     """What a reader must know beside the number: few units, and how much of it is null."""
+    if row.lone:
+        return "k = 1"
+    columns = [row.column, *([row.against] if row.against else [])]
     notes = [found.note] if found.note else []
     if found.left_out > _UNRELIABLE * (found.n_units + found.left_out):
         share = found.left_out / (found.n_units + found.left_out)
@@ -111,12 +178,9 @@ def _note(found: Estimate | Comparison, columns: Sequence[Column]) -> str:
     return "; ".join(notes)
 
 
-def _against(found: Comparison, column: Column, side: Side, baseline: Side) -> Record:
+def _against(found: Comparison, row: _Row, baseline: Side, margins: Mapping[str, float | None]) -> Record:
     """The comparison's keys of a measure record."""
-    verdict = None
-    if column.role == "quality":
-        verdict = noninferiority_verdict(found.delta_ci_low, found.delta_ci_high, _USABLE_MARGIN)
-    return {
+    record: Record = {
         "baseline": baseline.run.name,
         "baseline_value": found.baseline_value,
         "delta": found.delta,
@@ -125,6 +189,21 @@ def _against(found: Comparison, column: Column, side: Side, baseline: Side) -> R
         "p_value": found.p_value,
         "detectable_delta": found.detectable_delta,
         "baseline_mean_words": baseline.mean_words,
-        "length_flag": length_flag(side.mean_words, baseline.mean_words),
-        "verdict": verdict,
+        "length_flag": length_flag(row.side.mean_words, baseline.mean_words),
+        "verdict": None,
     }
+    if row.column.role in _WITH_MARGIN:
+        record["margin"] = margin = _margin(row, margins)
+        if margin:
+            better: Direction = "-" if row.column.direction == "-" else "+"
+            record["verdict"] = noninferiority_verdict(found.delta_ci_low, found.delta_ci_high, margin, better)
+    return record
+
+
+def _margin(row: _Row, margins: Mapping[str, float | None]) -> float | None:
+    """The margin of a measure of quality; None where it is a share of a spread that is zero."""
+    fixed = margins.get(row.column.metric)
+    if fixed is not None:
+        return fixed
+    means = [value for value in row.units()[1] if value is not None]
+    return _MARGIN_IN_SD * stdev(means) or None if len(means) > 1 else None

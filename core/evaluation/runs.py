@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any, Literal
 
 from ..errors import InputError, unknown_name
-from ..jsonl import Record, RecordWriter, RowReader
-from ..models.options import LoadOptions
-from ..records import check_response
+from ..jsonl import Record, RecordWriter, Row, RowReader, short_hash
+from ..records import check_prompt, check_response
 from ..resume import finished_rows
 from ..sampling.backend import Backend, Decoding
-from ..sampling.open import open_backend, open_strategy
+from ..sampling.open import open_strategy
 from ..sampling.prompt_sets import builtin_rows
 from ..sampling.run import SampleOptions, Sampler
 from ..sampling.strategies import StrategyOptions
@@ -30,11 +31,13 @@ class Run:
         name: What the run is called in tables.
         model: The model that wrote them.
         responses: First-turn responses by prompt_id, each list by sample_index.
+        notes: What a reader must know of the file.
     """
 
     name: str
     model: str
     responses: dict[str, list[Record]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,9 @@ class SamplePlan:
         samples: Responses a prompt, or None for the preset's number.
         seed: Fixes the draws.
         batch_size: Responses drawn together.
+        settings: Decoding, and the seed of the draws, where a run differs from the preset.
+        prefill: Whether answers are begun as the task says: "on", "off", or "auto" for the preset's way.
+        prompt_file: Prompt records for tasks that ask the prompts of a file, or None.
     """
 
     preset: str | None = None
@@ -54,80 +60,155 @@ class SamplePlan:
     samples: int | None = None
     seed: int = 0
     batch_size: int = 64
+    settings: tuple[tuple[str, float], ...] = ()
+    prefill: Literal["auto", "on", "off"] = "auto"
+    prompt_file: Path | None = None
+
+    def rows(self, task: Task) -> list[Row]:
+        """The prompts to ask; of a file the first so many. A task of one prompt has one, whatever the others have.
+
+        Raises:
+            DivtoolError: The task has no prompts or fewer, or the file cannot be read.
+        """
+        given = self.prompt_file if task.prompts_from_file else None
+        name = task.prompts() if given is None else ""
+        usual = self._preset(task).prompts
+        count = self.prompts or usual if usual > 1 else usual
+        if given is not None:
+            return list(islice(RowReader(str(given), check_prompt), count))
+        return list(builtin_rows(name, count, self.seed))
+
+    def ids(self, task: Task) -> set[str] | None:
+        """The prompt_ids of all prompts that a task may ask; None where any prompt will do."""
+        if task.prompts_from_file and self.prompt_file is not None:
+            return {row.data["prompt_id"] for row in RowReader(str(self.prompt_file), check_prompt)}
+        if task.prompt_set is None:
+            return None
+        return {row.data["prompt_id"] for row in builtin_rows(task.prompt_set, None, self.seed)}
+
+    def options(self, task: Task) -> SampleOptions:
+        """How they are asked."""
+        preset = self._preset(task)
+        own: dict[str, Any] = dict(self.settings)
+        seed = own.pop("seed", self.seed)
+        usual = Decoding(top_p=preset.top_p, max_new_tokens=preset.max_new_tokens)
+        return SampleOptions(
+            samples=self.samples or preset.samples,
+            seed=seed,
+            batch_size=self.batch_size,
+            decoding=replace(usual, **own),
+            prefill=self._prefill(task, preset),
+        )
+
+    def _prefill(self, task: Task, preset: Preset) -> str:
+        """How answers are begun; "" where the task has no fixed beginning."""
+        wanted = preset.prefill if self.prefill == "auto" else self.prefill == "on"
+        return task.prefill or "" if wanted else ""
+
+    def _preset(self, task: Task) -> Preset:
+        """Before the size of a model is known, the preset of the larger ones."""
+        return get_preset(task, self.preset or "standard")
 
 
-def read_run(name: str, path: str) -> Run:
+@dataclass(slots=True)
+class _Intake:
+    """The responses of a file as they are read: each key once."""
+
+    groups: dict[str, dict[tuple[int, int], Record]] = field(default_factory=dict)
+    models: dict[str, None] = field(default_factory=dict)
+    repeats: int = 0
+    _seen: dict[tuple[str, int, int, int], tuple[str, int]] = field(default_factory=dict)
+    _prompts: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def add(self, row: Row) -> None:
+        """Take a response in, unless its key was there with the same text.
+
+        Raises:
+            InputError: The key was there with another text, or its prompt_id with another prompt.
+        """
+        check_response(row)
+        record = row.data
+        prompt_id, index, turn = record["prompt_id"], record["sample_index"], record["turn"]
+        possibility = record.get("possibility")
+        branch = possibility if isinstance(possibility, int) else 0
+        where, prompt = self._prompts.setdefault(prompt_id, (row.where, short_hash(record["prompt"])))
+        if prompt != short_hash(record["prompt"]):
+            raise row.fault(f"the same prompt_id as {where} but another prompt")
+        text = short_hash(record["response"])
+        first, known = self._seen.setdefault((prompt_id, index, turn, branch), (row.where, text))
+        if known != text:
+            raise row.fault(
+                f"another response for sample_index {index} of this prompt, which stands at {first} already",
+                "give it an own sample_index, or take one of the two out",
+            )
+        if first != row.where:
+            self.repeats += 1
+        elif turn == 1:
+            self.groups.setdefault(prompt_id, {})[index, branch] = record
+            self.models[str(record.get("model", "unknown"))] = None
+
+
+def read_run(name: str, path: str, *, skip_bad: bool = False) -> Run:
     """The run in a file of response records.
+
+    Args:
+        name: What the run is called.
+        path: The file; `-` is standard input.
+        skip_bad: Count bad lines and go on.
 
     Raises:
         InputError: Something else stands there, or one response twice with different texts.
     """
-    found: dict[str, dict[int, Record]] = {}
-    models: dict[str, None] = {}
-    for row in RowReader(path, check_response):
-        if row.data["turn"] != 1:
-            continue
-        group = found.setdefault(row.data["prompt_id"], {})
-        known = group.setdefault(row.data["sample_index"], row.data)
-        if known["response"] != row.data["response"]:
-            raise row.fault(f"another response for sample_index {row.data['sample_index']} of this prompt")
-        models[str(row.data.get("model", "unknown"))] = None
-    if not found:
-        raise InputError(path, "no first-turn responses")
-    responses = {prompt_id: [group[index] for index in sorted(group)] for prompt_id, group in found.items()}
-    return Run(name, ", ".join(models), responses)
+    intake = _Intake()
+    reader = RowReader(path, intake.add, skip_bad=skip_bad)
+    for _ in reader:
+        pass
+    if not intake.groups:
+        raise InputError(reader.name, "no first-turn responses")
+    responses = {prompt_id: [group[key] for key in sorted(group)] for prompt_id, group in intake.groups.items()}
+    notes = []
+    if reader.skipped:
+        notes.append(f"{reader.skipped} bad lines left out")
+    if intake.repeats:
+        notes.append(f"{intake.repeats} repeated responses counted once")
+    return Run(name, ", ".join(intake.models), responses, tuple(notes))
 
 
 def sample_run(
-    name: str,
-    model: str,
-    loading: LoadOptions,
+    backend: Backend,
     task: Task,
     plan: SamplePlan,
     path: Path,
     *,
     resume: bool,
-    announce: Callable[[str], None],
     on_tokens: Callable[[int], None],
-) -> Run:
-    """Sample a model's answers to a task into a file, and read them.
+    on_done: Callable[[int], None],
+) -> None:
+    """Sample a model's answers to a task into a file.
 
     Args:
-        name: What the run is called.
-        model: The model's name.
-        loading: Adapter, number format, device.
+        backend: The model.
         task: What to ask.
         plan: How much.
         path: Where the responses go.
         resume: Keep what the file holds already.
-        announce: Hears what takes long.
         on_tokens: Hears of tokens as they come.
+        on_done: Hears of responses.
     """
-    prompt_set = task.prompts()
-    backend = open_backend("transformers", model, loading, announce)
-    preset = _preset(task, plan, backend)
-    rows = builtin_rows(prompt_set, plan.prompts or preset.prompts, plan.seed)
-    options = SampleOptions(
-        samples=plan.samples or preset.samples,
-        seed=plan.seed,
-        batch_size=plan.batch_size,
-        decoding=Decoding(top_p=preset.top_p, max_new_tokens=preset.max_new_tokens),
-    )
     old = path if resume and path.is_file() else None
-    sampler = Sampler(backend, open_strategy("direct", StrategyOptions()), options, on_tokens)
+    sampler = Sampler(backend, open_strategy("direct", StrategyOptions()), plan.options(task), on_tokens)
     with RecordWriter(str(path), append=old is not None) as writer:
-        for records in sampler.run(rows, finished_rows(old)):
+        for records in sampler.run(plan.rows(task), finished_rows(old)):
             for record in records:
                 writer.write(record)
             writer.flush()
-    return read_run(name, str(path))
+            on_done(len(records))
 
 
-def _preset(task: Task, plan: SamplePlan, backend: Backend) -> Preset:
-    if plan.preset is None:
-        small = backend.parameters is not None and backend.parameters < _SMALL_MODEL
-        return task.presets["quick" if small else "standard"]
-    return get_preset(task, plan.preset)
+def fitting_preset(backend: Backend) -> str:
+    """The preset that suits a model's size."""
+    small = backend.parameters is not None and backend.parameters < _SMALL_MODEL
+    return "quick" if small else "standard"
 
 
 def get_preset(task: Task, name: str) -> Preset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,8 @@ from ..jsonl import Record
 from ..metrics.text import truncate_words, words
 from .runs import Run
 
+# A task of one prompt has so many units, each of equally many of its samples; fewer than two each say nothing.
+BLOCKS, _LEAST_BLOCK = 10, 2
 # Truncated twins keep so many words that this share of all texts is left out, and never fewer than five.
 _TRUNCATION_QUANTILE, _LEAST_TRUNCATION = 0.10, 5
 
@@ -34,6 +36,29 @@ def _equal_sizes(runs: Sequence[Run]) -> list[Run]:
     return [replace(run, responses={p: run.responses[p][:n] for p, n in sizes.items()}) for run in runs]
 
 
+def blocked(run: Run) -> Run:
+    """A run with the samples of each prompt split into 10 blocks of equal size, which play the prompts' part.
+
+    The samples stay in their order; a remainder is left out. A prompt with fewer than 20 samples stays whole.
+    """
+    found: dict[str, list[Record]] = {}
+    for prompt_id, records in run.responses.items():
+        each = len(records) // BLOCKS
+        if each < _LEAST_BLOCK:
+            found[prompt_id] = records
+            continue
+        for block in range(BLOCKS):
+            found[f"{prompt_id}/{block}"] = records[block * each : (block + 1) * each]
+    return replace(run, responses=found)
+
+
+def kept_sides(sides: Sequence[Run], usable: Callable[[Record], bool]) -> list[Run]:
+    """The usable responses of the sides, again as many of each unit on both; a unit may be left without any."""
+    return _equal_sizes(
+        [replace(side, responses={p: list(filter(usable, rs)) for p, rs in side.responses.items()}) for side in sides]
+    )
+
+
 def every_record(runs: Iterable[Run]) -> list[Record]:
     """The records of all runs."""
     return [record for run in runs for records in run.responses.values() for record in records]
@@ -42,7 +67,7 @@ def every_record(runs: Iterable[Run]) -> list[Record]:
 def word_limit(runs: Sequence[Run]) -> int:
     """How many words truncated twins keep: the 10th percentile over all runs, at least 5; one number for the call."""
     lengths = [len(words(record["response"])) for record in every_record(runs)]
-    return max(_LEAST_TRUNCATION, int(np.quantile(lengths, _TRUNCATION_QUANTILE)))
+    return max(_LEAST_TRUNCATION, int(np.quantile(lengths, _TRUNCATION_QUANTILE))) if lengths else _LEAST_TRUNCATION
 
 
 def cut_records(records: Iterable[Record], limit: int) -> dict[int, Record]:
@@ -65,13 +90,14 @@ def size(run: Run) -> int:
     return sum(map(len, run.responses.values()))
 
 
-def amount(run: Run, empty: int) -> str:
-    """Prompts and responses in words.
+def amount(run: Run, empty: int, unit: str = "prompt") -> str:
+    """Prompts or blocks and responses in words.
 
     Args:
         run: The run.
         empty: How many responses hold no word.
+        unit: What a unit is called.
     """
     sizes = sorted({len(records) for records in run.responses.values()})
     each = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"{len(run.responses)} prompts x {each} responses" + (f", {empty} of them without a word" if empty else "")
+    return f"{len(run.responses)} {unit}s x {each} responses" + (f", {empty} of them without a word" if empty else "")

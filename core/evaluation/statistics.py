@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import statistics as exact  # the standard library's
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..resampling import (
     MIN_UNITS,
@@ -33,13 +33,16 @@ __all__ = [
     "RESAMPLES",
     "Comparison",
     "Estimate",
+    "adjust",
     "align",
     "benjamini_hochberg",
     "bootstrap_mean",
     "bootstrap_weights",
     "compare",
+    "compare_many",
     "detectable_delta",
     "estimate",
+    "estimate_many",
     "generator",
     "headline_verdict",
     "holm",
@@ -49,7 +52,11 @@ __all__ = [
     "sign_flip_ps",
 ]
 
+Floats = NDArray[np.float64]
+Units = Sequence[float | None]
+Ends = tuple[float | None, float | None]
 Direction = Literal["+", "-"]
+Adjustment = Literal["holm", "bh"]
 HeadlineVerdict = Literal["more", "less", "not shown"]
 QualityVerdict = Literal["not worse", "equivalent", "worse", "undecided"]
 
@@ -77,6 +84,17 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
         for i, p in zip(known, false_discovery_control([p_values[i] for i in known], method="bh"), strict=True):
             adjusted[i] = float(p)
     return adjusted
+
+
+_ADJUSTMENTS: dict[Adjustment, Callable[[Sequence[float | None]], list[float | None]]] = {
+    "holm": holm,
+    "bh": benjamini_hochberg,
+}
+
+
+def adjust(p_values: Sequence[float | None], method: Adjustment = "holm") -> list[float | None]:
+    """P-values of one family, adjusted by Holm or by Benjamini-Hochberg."""
+    return _ADJUSTMENTS[method](p_values)
 
 
 def detectable_delta(differences: ArrayLike) -> float | None:
@@ -198,62 +216,117 @@ def _mean(values: Sequence[float]) -> float | None:
     return exact.mean(values) if values else None
 
 
-def estimate(units: Sequence[float | None], *, seed: int = 0, task: str = "", resamples: int = RESAMPLES) -> Estimate:
-    """Mean of a run's units with its bootstrap interval; undefined units are left out and counted.
+def _kept(units: Units) -> Floats:
+    """The units that have a finite value."""
+    return np.array([value for value in units if _defined(value)], dtype=np.float64)
+
+
+def _paired(units_a: Units, units_b: Units) -> Floats:
+    """The units that have a finite value on both sides, (n_units, 2)."""
+    pairs = zip(units_a, units_b, strict=True)
+    return np.array([(a, b) for a, b in pairs if _defined(a) and _defined(b)], dtype=np.float64).reshape(-1, 2)
+
+
+def _by_size(samples: Sequence[Floats]) -> Iterator[tuple[list[int], Floats]]:
+    """Places and table of the samples with one number of units, which decides their draws; too small ones left out."""
+    places: dict[int, list[int]] = {}
+    for place, sample in enumerate(samples):
+        if len(sample) >= MIN_UNITS:
+            places.setdefault(len(sample), []).append(place)
+    for alike in places.values():
+        yield alike, np.column_stack([samples[place] for place in alike])
+
+
+def _intervals(samples: Sequence[Floats], seed: int, task: str, resamples: int) -> list[Ends]:
+    """The interval of each sample's mean; one set of weights for all samples of one size."""
+    found: list[Ends] = [(None, None)] * len(samples)
+    for places, table in _by_size(samples):
+        low, high = interval(bootstrap_mean(table, seed=seed, task=task, resamples=resamples), len(table))
+        for place, ends in zip(places, zip(low.tolist(), high.tolist(), strict=True), strict=True):
+            found[place] = ends
+    return found
+
+
+def _flip_ps(samples: Sequence[Floats], seed: int, task: str, draws: int) -> list[float | None]:
+    """The sign-flip p of each sample; one set of flips for all samples of one size."""
+    found: list[float | None] = [None] * len(samples)
+    for places, table in _by_size(samples):
+        for place, p in zip(places, sign_flip_ps(table, seed=seed, task=task, draws=draws).tolist(), strict=True):
+            found[place] = p
+    return found
+
+
+def estimate_many(
+    columns: Sequence[Units], *, seed: int = 0, task: str = "", resamples: int = RESAMPLES
+) -> list[Estimate]:
+    """Mean of each column's units with its bootstrap interval; undefined units are left out and counted.
+
+    Columns with as many defined units as one another share their resamples. Each result is what the column alone gives.
 
     Args:
-        units: One value a unit, None where undefined.
+        columns: One value a unit, None where undefined.
         seed: The run's seed.
         task: The task's name.
         resamples: Bootstrap resamples.
     """
-    kept = [float(value) for value in units if value is not None and math.isfinite(value)]
-    n, left_out = len(kept), len(units) - len(kept)
-    low = high = None
-    if n >= MIN_UNITS:
-        ends = interval(bootstrap_mean(kept, seed=seed, task=task, resamples=resamples), n)
-        low, high = float(ends[0]), float(ends[1])
-    return Estimate(value=_mean(kept), ci_low=low, ci_high=high, n_units=n, left_out=left_out, note=_note(n, left_out))
+    kept = [_kept(units) for units in columns]
+    return [
+        Estimate(
+            value=_mean(sample.tolist()),
+            ci_low=low,
+            ci_high=high,
+            n_units=len(sample),
+            left_out=len(units) - len(sample),
+            note=_note(len(sample), len(units) - len(sample)),
+        )
+        for units, sample, (low, high) in zip(columns, kept, _intervals(kept, seed, task, resamples), strict=True)
+    ]
 
 
-def compare(
-    units_a: Sequence[float | None],
-    units_b: Sequence[float | None],
-    *,
-    seed: int = 0,
-    task: str = "",
-    resamples: int = RESAMPLES,
-) -> Comparison:
-    """Compare a run with its baseline; pairs with an undefined side are left out and counted.
+def compare_many(
+    pairs: Sequence[tuple[Units, Units]], *, seed: int = 0, task: str = "", resamples: int = RESAMPLES
+) -> list[Comparison]:
+    """Compare runs with their baselines; units with an undefined side are left out and counted.
+
+    Pairs with as many defined units as one another share their resamples and sign flips. Each result is what the pair
+    alone gives.
 
     Args:
-        units_a: The run: one value a unit, None where undefined.
-        units_b: The baseline, in the same order of units.
+        pairs: The run's and the baseline's values in one order of units, None where undefined.
         seed: The run's seed.
         task: The task's name.
         resamples: Bootstrap resamples, and sign-flip draws above 12 units.
     """
-    pairs = zip(units_a, units_b, strict=True)
-    table = np.array([(a, b) for a, b in pairs if _defined(a) and _defined(b)], dtype=np.float64).reshape(-1, 2)
-    differences = table[:, 0] - table[:, 1]
-    n, left_out = len(table), len(units_a) - len(table)
-    enough = n >= MIN_UNITS
-    ends: list[tuple[float | None, float | None]] = [(None, None)] * 2
-    if enough:
-        columns = np.column_stack([table[:, 0], differences])
-        low, high = interval(bootstrap_mean(columns, seed=seed, task=task, resamples=resamples), n)
-        ends = list(zip(low.tolist(), high.tolist(), strict=True))
-    return Comparison(
-        value=_mean(table[:, 0].tolist()),
-        ci_low=ends[0][0],
-        ci_high=ends[0][1],
-        n_units=n,
-        left_out=left_out,
-        note=_note(n, left_out),
-        baseline_value=_mean(table[:, 1].tolist()),
-        delta=_mean(differences.tolist()),
-        delta_ci_low=ends[1][0],
-        delta_ci_high=ends[1][1],
-        p_value=sign_flip_p(differences, seed=seed, task=task, draws=resamples) if enough else None,
-        detectable_delta=detectable_delta(differences) if enough else None,
-    )
+    tables = [_paired(*pair) for pair in pairs]
+    differences = [table[:, 0] - table[:, 1] for table in tables]
+    ends = _intervals([*(table[:, 0] for table in tables), *differences], seed, task, resamples)
+    ps = _flip_ps(differences, seed, task, resamples)
+    return [
+        Comparison(
+            value=_mean(table[:, 0].tolist()),
+            ci_low=low,
+            ci_high=high,
+            n_units=len(table),
+            left_out=len(units) - len(table),
+            note=_note(len(table), len(units) - len(table)),
+            baseline_value=_mean(table[:, 1].tolist()),
+            delta=_mean(difference.tolist()),
+            delta_ci_low=delta_low,
+            delta_ci_high=delta_high,
+            p_value=p,
+            detectable_delta=detectable_delta(difference) if p is not None else None,
+        )
+        for (units, _), table, difference, (low, high), (delta_low, delta_high), p in zip(
+            pairs, tables, differences, ends[: len(pairs)], ends[len(pairs) :], ps, strict=True
+        )
+    ]
+
+
+def estimate(units: Units, *, seed: int = 0, task: str = "", resamples: int = RESAMPLES) -> Estimate:
+    """`estimate_many` of one column."""
+    return estimate_many([units], seed=seed, task=task, resamples=resamples)[0]
+
+
+def compare(units_a: Units, units_b: Units, *, seed: int = 0, task: str = "", resamples: int = RESAMPLES) -> Comparison:
+    """`compare_many` of one run with its baseline."""
+    return compare_many([(units_a, units_b)], seed=seed, task=task, resamples=resamples)[0]

@@ -49,15 +49,17 @@ class Request:
     Attributes:
         messages: The whole chat up to the answer.
         draw: What its random numbers depend on: (seed, prompt_id, sample_index, turn).
+        prefill: How the answer begins; the rest of it is drawn.
     """
 
     messages: tuple[tuple[str, str], ...]
     draw: tuple[int, str, int, int]
+    prefill: str = ""
 
     @classmethod
-    def of(cls, messages: Sequence[Message], draw: tuple[int, str, int, int]) -> Request:
+    def of(cls, messages: Sequence[Message], draw: tuple[int, str, int, int], prefill: str = "") -> Request:
         """A request from chat messages."""
-        return cls(tuple((message["role"], message["content"]) for message in messages), draw)
+        return cls(tuple((message["role"], message["content"]) for message in messages), draw, prefill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Draw:
     """One response drawn.
 
     Attributes:
-        text: The response.
+        text: The response, its prefill included.
         n_tokens: Tokens drawn, the end token included.
         finish_reason: "stop" at an end token, "length" at the limit.
         logprob: Sum of the natural-log probabilities of the tokens at temperature 1, or None.

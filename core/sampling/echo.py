@@ -40,7 +40,8 @@ class EchoBackend:
         cut = length > decoding.max_new_tokens
         words = words[: decoding.max_new_tokens]
         on_tokens(len(words))
-        return Draw(_sentences(words), len(words), "length" if cut else "stop", -len(words) * math.log(reach))
+        text = " ".join(filter(None, (request.prefill, _sentences(words))))
+        return Draw(text, len(words), "length" if cut else "stop", -len(words) * math.log(reach))
 
 
 @cache

@@ -56,7 +56,7 @@ class LocalBackend:
         return [self._finished(row) for row in batch.rows]
 
     def _finished(self, row: _RowState) -> Draw:
-        text = self._lm.tokenizer.decode(row.ids, skip_special_tokens=True)
+        text = self._lm.tokenizer.decode([*row.prefill, *row.ids], skip_special_tokens=True)
         return Draw(text.strip(), len(row.ids), "stop" if row.stopped else "length", row.logprob)
 
 
@@ -65,6 +65,7 @@ class _RowState:
     """What is known of one response while it grows."""
 
     uniforms: np.ndarray[Any, np.dtype[np.float64]]
+    prefill: tuple[int, ...] = ()
     ids: list[int] = field(default_factory=list)
     logprob: float = 0.0
     stopped: bool = False
@@ -77,16 +78,25 @@ class _Batch:
         self._lm = lm
         self._decoding = decoding
         limit = decoding.max_new_tokens
-        self.rows = [_RowState(generator(*request.draw).random(limit)) for request in requests]
+        prefills = {request.prefill: self._prefill_ids(request.prefill) for request in requests}
+        self.rows = [
+            _RowState(generator(*request.draw).random(limit), prefills[request.prefill]) for request in requests
+        ]
         self.active = list(range(len(requests)))
         self._position = 0
         self._prefill(requests)
 
+    def _prefill_ids(self, text: str) -> tuple[int, ...]:
+        """The beginning of an answer as tokens of its own, so that it does not depend on the chat before it."""
+        return tuple(self._lm.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+
     def _prefill(self, requests: Sequence[Request]) -> None:
         """Run each distinct chat once, then copy its cache to every row that shares it."""
-        chats = list(dict.fromkeys(request.messages for request in requests))
+        begun = [(request.messages, row.prefill) for request, row in zip(requests, self.rows, strict=True)]
+        chats = list(dict.fromkeys(begun))
         place = {chat: number for number, chat in enumerate(chats)}
-        ids, mask = _left_padded([chat_ids(self._lm.tokenizer, chat) for chat in chats], self._lm.pad_id)
+        sequences = [[*chat_ids(self._lm.tokenizer, messages), *answer] for messages, answer in chats]
+        ids, mask = _left_padded(sequences, self._lm.pad_id)
         ids, mask = ids.to(self._lm.device), mask.to(self._lm.device)
         rows = max(1, _PREFILL_TOKENS[ids.device.type != "cpu"] // ids.shape[1])
         outputs = [
@@ -95,7 +105,7 @@ class _Batch:
             )
             for part, seen in zip(torch.split(ids, rows), torch.split(mask, rows), strict=True)
         ]
-        owner = torch.tensor([place[request.messages] for request in requests], device=ids.device)
+        owner = torch.tensor([place[chat] for chat in begun], device=ids.device)
         self._cache = with_room([output.past_key_values for output in outputs])
         self._mask = mask[owner]
         self._logits = _drawable(torch.cat([output.logits[:, -1] for output in outputs])[owner])

@@ -46,6 +46,54 @@ def story_eval(count: int | None = None, seed: int = 0) -> Iterator[Record]:
         yield _story(f"story-eval-{number:02d}", template, words)
 
 
+def dat(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """The one prompt of `eval --task dat`."""
+    return _single("dat", count)
+
+
+def persona(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """The one prompt of `eval --task persona`."""
+    return _single("persona", count)
+
+
+def biographies(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """The one prompt of `eval --task biographies`."""
+    return _single("biographies", count)
+
+
+def aut(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """The prompts of `eval --task aut`, in their fixed order.
+
+    Args:
+        count: The first so many; None for all 15.
+        seed: Not used: the set is fixed.
+
+    Raises:
+        UsageError: More than there are.
+    """
+    objects = _lines("eval/objects.txt")
+    _check_count("aut", count, len(objects))
+    template = _text("eval/aut.txt")
+    for number, name in enumerate(objects[:count]):
+        yield {"prompt_id": f"aut-{number:02d}", "prompt": template.replace("{object}", name), "object": name}
+
+
+def novelty_lite(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """The questions of `eval --task novelty-lite`, in their fixed order, in which the six kinds take turns.
+
+    Args:
+        count: The first so many; None for all 24.
+        seed: Not used: the set is fixed.
+
+    Raises:
+        UsageError: More than there are.
+    """
+    questions = [orjson.loads(line) for line in _lines("eval/novelty-lite.jsonl")]
+    _check_count("novelty-lite", count, len(questions))
+    for number, question in enumerate(questions[:count]):
+        yield {"prompt_id": f"novelty-lite-{number:02d}", **question}
+
+
 def story_triplets(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     """Very short stories from three seeded words: a noun, a verb and an adjective.
 
@@ -88,6 +136,16 @@ def scenes(count: int | None = None, seed: int = 0) -> Iterator[Record]:
         yield {"prompt_id": f"scenes-{seed}-{number:05d}", "prompt": prompt}
 
 
+def _single(name: str, count: int | None) -> Iterator[Record]:
+    """A set of one prompt.
+
+    Raises:
+        UsageError: More than that one.
+    """
+    _check_count(name, count, 1)
+    yield {"prompt_id": name, "prompt": _text(f"eval/{name}.txt")}
+
+
 def _story(prompt_id: str, template: str, words: tuple[str, ...]) -> Record:
     prompt = template
     for name, word in zip(("{a}", "{b}", "{c}"), words, strict=True):
@@ -97,7 +155,8 @@ def _story(prompt_id: str, template: str, words: tuple[str, ...]) -> Record:
 
 def _check_count(name: str, count: int | None, most: int) -> None:
     if count is not None and not 1 <= count <= most:
-        raise UsageError(f"--builtin {name} has 1 to {most} prompts, not {count}")
+        has = f"1 to {most} prompts" if most > 1 else "1 prompt"
+        raise UsageError(f"--builtin {name} has {has}, not {count}")
 
 
 def builtin_rows(name: str, count: int | None, seed: int) -> Iterator[Row]:

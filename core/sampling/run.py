@@ -22,12 +22,14 @@ class SampleOptions:
         seed: Fixes every draw, with the prompt's id, the sample index and the turn.
         batch_size: Chats drawn together; changes speed and memory, not the draws.
         decoding: Temperature and truncation.
+        prefill: How every response begins; counted as part of it, and not drawn.
     """
 
     samples: int = 4
     seed: int = 0
     batch_size: int = 64
     decoding: Decoding = field(default_factory=Decoding)
+    prefill: str = ""
 
 
 @dataclass(slots=True)
@@ -64,10 +66,11 @@ class Sampler:
         self._strategy = strategy
         self._options = options
         self._on_tokens = on_tokens
+        begun = {"prefill": options.prefill} if options.prefill else {}
         self._common = {
             "model": backend.name,
             "seed": options.seed,
-            "params": options.decoding.params(strategy.name),
+            "params": {**options.decoding.params(strategy.name), **begun},
         }
 
     def run(self, prompts: Iterable[Row], finished: Iterable[Row] = ()) -> Iterator[list[Record]]:
@@ -140,7 +143,7 @@ class Sampler:
     def _request(self, chat: _Chat, turn: int) -> Request:
         prompt = messages(chat.row.data["prompt"])
         key = (self._options.seed, chat.row.data["prompt_id"], chat.sample_index, turn)
-        return Request.of(self._strategy.messages(prompt, chat.answers), key)
+        return Request.of(self._strategy.messages(prompt, chat.answers), key, self._options.prefill)
 
     def _record(self, chat: _Chat, turn: int, draw: Draw) -> Record:
         drawn: dict[str, Any] = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import sqrt
+from math import isnan, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..jsonl import Record
+from ..metrics.correlation import Correlations
 from ..metrics.text import Tokenizer, sentences
 
 Floats = NDArray[np.float64]
@@ -19,6 +20,7 @@ SIDES = ("chosen", "rejected")
 UNITS = ("words", "tokens", "chars")
 _TOP = 10
 _BINS = 11
+_LEAST_CORRELATED = 3
 
 
 class PairTable:
@@ -96,10 +98,7 @@ def figures(table: PairTable) -> dict[str, Any]:
         "delta_histogram": _histogram(words),
         "longer_chosen_share": float((words > 0).sum() / (words != 0).sum()) if words.any() else None,
         "equal_length_share": float((words == 0).mean()),
-        "correlation": {
-            "pearson": _pearson(gaps, words),
-            "spearman": _pearson(_ranks(gaps), _ranks(words)),
-        },
+        "correlation": _correlation(gaps, words),
         "cue_accuracy": _cues(table),
         "quality": {side: float(np.mean(values)) if values else None for side, values in table.quality.items()},
         "largest_gaps": [{"prompt_id": table.ids[i], "gap": float(gaps[i])} for i in largest],
@@ -128,17 +127,13 @@ def _histogram(delta: Floats) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
-def _pearson(x: Floats, y: Floats) -> float | None:
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    return float(np.corrcoef(x, y)[0, 1])
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks, the mean rank for ties; importing SciPy for it would take longer than the audit."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return ranks
+def _correlation(gaps: Floats, words: Floats) -> dict[str, float | None]:
+    """Pearson and Spearman; None below 3 pairs, or where one side does not vary."""
+    n = len(gaps)
+    if n < _LEAST_CORRELATED:
+        return {"pearson": None, "spearman": None}
+    pearson, spearman, _ = Correlations(words, np.arange(n), [gaps]).under(np.ones((1, n)))[0, 0].tolist()
+    return {name: None if isnan(r) else r for name, r in (("pearson", pearson), ("spearman", spearman))}
 
 
 def _cues(table: PairTable) -> dict[str, float]:

@@ -10,24 +10,40 @@ import orjson
 from ...jsonl import Record
 from ...metrics.lexical import within_distinct
 from ...metrics.text import sentences, words
-from ..task import Preset, Task
+from ..task import Preset, Reading, Task, each, finished
+from .free_text import OPENING_SHARE
 
 _SENTENCES = range(3, 13)
 _WORDS = range(30, 251)
 _LEAST_DISTINCT = 0.95
 
 
+def parse(record: Record) -> Reading:
+    """A story: strictly read where it is finished and holds its words as given, leniently in any inflection."""
+    text: str = record["response"]
+    own = frozenset(words(text))
+    wanted = _wanted(record)
+    if not own or not all(holds_word(word, own) for word in wanted):
+        return Reading(strict=False)
+    strict = finished(record) and all(word.lower() in own for word in wanted)
+    return Reading(strict, text, _is_story(text))
+
+
 def usable(record: Record) -> bool:
     """Whether a response is a story with its three words: inflected or not, 3 to 12 sentences, 30 to 250 words."""
-    text: str = record["response"]
+    return parse(record).usable
+
+
+def _wanted(record: Record) -> list[str]:
+    given = record.get("words")
+    return [word for word in given if isinstance(word, str) and word] if isinstance(given, list) else []
+
+
+def _is_story(text: str) -> bool:
     own = words(text)
     if len(own) not in _WORDS or len(sentences(text)) not in _SENTENCES:
         return False
-    if (within_distinct(own, k=4) or 0.0) < _LEAST_DISTINCT:
-        return False
-    given = record.get("words")
-    wanted = [word for word in given if isinstance(word, str) and word] if isinstance(given, list) else []
-    return all(holds_word(word, frozenset(own)) for word in wanted)
+    return (within_distinct(own, k=4) or 0.0) >= _LEAST_DISTINCT
 
 
 def holds_word(word: str, own: frozenset[str]) -> bool:
@@ -78,7 +94,9 @@ STORY = Task(
         "self_bleu",
         "unique_share",
     ),
-    usable=usable,
+    own=(OPENING_SHARE,),
+    read=each(parse),
+    parsing="the three words in any inflection",
     usable_rule="holds the three words in any inflection, 3 to 12 sentences, 30 to 250 words, "
     "within_distinct_4 >= 0.95",
 )

@@ -52,6 +52,32 @@ def test_one_prefill_a_distinct_chat(tiny: LanguageModel, monkeypatch: pytest.Mo
     assert shapes[1] == (8, 1)
 
 
+def test_prefill_begins_the_response_and_is_not_drawn(tiny: LanguageModel) -> None:
+    backend = LocalBackend(tiny)
+    texts = ("a", "the river", "old bridge and quiet town")
+    begun = [
+        Request.of([{"role": "user", "content": text}], (0, text, index, 1), prefill)
+        for text in texts
+        for index, prefill in enumerate(("", "the old", "the old", "1."))
+    ]
+    whole = backend.draw(begun, LIMIT)
+    assert [draw.text.startswith(request.prefill) for draw, request in zip(whole, begun, strict=True)] == [True] * 12
+    assert whole[1].text != whole[2].text
+    assert all(draw.n_tokens <= 40 for draw in whole)
+    assert [backend.draw([request], LIMIT)[0].text for request in begun] == [draw.text for draw in whole]
+    plain = Request.of([{"role": "user", "content": "a"}], (0, "a", 0, 1))
+    assert whole[0].text == backend.draw([plain], LIMIT)[0].text
+
+
+def test_prefill_is_part_of_what_the_next_token_depends_on(tiny: LanguageModel) -> None:
+    request = Request.of([{"role": "user", "content": "a"}], (0, "a", 0, 1), "the old")
+    drawn = LocalBackend(tiny).draw([request], Decoding(temperature=0, max_new_tokens=8))[0]
+    ids = chat_ids(tiny.tokenizer, request.messages) + tiny.tokenizer("the old", add_special_tokens=False)["input_ids"]
+    theirs = tiny.model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=8)[0, len(ids) :]
+    assert drawn.text == ("the old" + tiny.tokenizer.decode(theirs, skip_special_tokens=True)).strip()
+    assert drawn.n_tokens == len(theirs)
+
+
 def test_finished_rows_leave_the_batch(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
     forward = tiny.model.forward

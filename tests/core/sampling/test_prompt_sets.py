@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from divtool.core.catalog import PROMPT_SETS
 from divtool.core.errors import UsageError
 from divtool.core.evaluation.tasks.story import _forms
 from divtool.core.sampling.prompt_sets import builtin_rows, evaluation_triplets
@@ -24,20 +27,40 @@ def test_published_triplets_come_first() -> None:
 
 
 def test_training_words_are_disjoint_from_the_evaluation_words_in_every_form() -> None:
-    forms = {form for words in evaluation_triplets() for word in words for form in _forms(word)}
+    objects = [str(record["object"]) for record in _records("aut")]
+    words_of = [word for words in evaluation_triplets() for word in words]
+    forms = {form for word in (*words_of, *objects) for form in _forms(word)}
     records = _records("story-triplets", 4000)
     used = {form for record in records for word in record["words"] for form in _forms(word)}
     assert not forms & used
     assert len({tuple(record["words"]) for record in records}) == 4000
 
 
-@pytest.mark.parametrize("name", ["scenes", "story-triplets", "story-eval"])
+@pytest.mark.parametrize("name", sorted(PROMPT_SETS))
 def test_set_is_seeded_and_its_ids_are_unique(name: str) -> None:
     records = _records(name)
     assert records == _records(name)
     assert len({record["prompt_id"] for record in records}) == len(records)
-    assert all("{" not in str(record["prompt"]) for record in records)
-    assert _records(name, 5) == records[:5]
+    if name != "biographies":  # its example has braces
+        assert all("{" not in str(record["prompt"]) for record in records)
+    few = min(5, len(records))
+    assert _records(name, few) == records[:few]
+
+
+def test_published_objects_and_questions_of_six_kinds() -> None:
+    objects = "belt brick broom bucket candle clock comb knife lamp pencil pillow purse rope sock table"
+    assert " ".join(str(record["object"]) for record in _records("aut")) == objects
+    assert all(f"a {record['object']}." in str(record["prompt"]) for record in _records("aut"))
+    questions = _records("novelty-lite")
+    assert sorted(Counter(record["kind"] for record in questions).values()) == [4] * 6
+    assert len({record["prompt"] for record in questions}) == 24
+
+
+def test_task_of_one_prompt_has_one() -> None:
+    for name in ("dat", "persona", "biographies"):
+        assert len(_records(name)) == 1
+        with pytest.raises(UsageError, match=f"--builtin {name} has 1 prompt, not 2"):
+            _records(name, 2)
 
 
 def test_another_seed_gives_other_prompts_under_other_ids() -> None:

@@ -47,6 +47,15 @@ def test_records_are_in_order_and_complete() -> None:
     assert first["logprob"] < 0 < first["n_tokens"]
 
 
+def test_prefill_stands_in_the_response_and_in_the_settings() -> None:
+    begun = _run(_prompts("a"), replace(OPTIONS, prefill="1."))
+    assert all(record["response"].startswith("1. ") for record in begun)
+    assert begun[0]["params"]["prefill"] == "1."
+    assert "prefill" not in _run(_prompts("a"))[0]["params"]
+    with pytest.raises(InputError, match="drawn with params"):
+        _run(_prompts("a"), finished=begun[:2])
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
 def test_batch_size_changes_nothing(batch_size: int) -> None:
     assert _run(_prompts("a", "b", "c"), replace(OPTIONS, batch_size=batch_size)) == _run(_prompts("a", "b", "c"))

@@ -1,0 +1,89 @@
+"""One call of `eval`: every task over every run, and what became of each task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import DivtoolError, InputError
+from ..jsonl import Record
+from .collect import Collection
+from .matching import matching_notes
+from .measure import Measurer
+from .rows import adjusted
+from .runs import Run
+from .statistics import Adjustment
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a task.
+
+    Attributes:
+        task: Its name.
+        records: Its measure records; none where it was refused or failed.
+        refused: Why it was left out.
+        error: What went wrong.
+    """
+
+    task: str
+    records: list[Record] = field(default_factory=list)
+    refused: str = ""
+    error: Exception | None = None
+
+
+def measure_all(measurers: Sequence[Measurer], found: Collection, adjust: Adjustment) -> list[Outcome]:
+    """Measure every task; what goes wrong in one leaves the others alone.
+
+    Args:
+        measurers: One a task.
+        found: The runs.
+        adjust: How the p-values of the headline rows of all tasks and runs are adjusted.
+    """
+    outcomes = []
+    for measurer in measurers:
+        name = measurer.task.name
+        outcome = Outcome(name, refused=found.refused.get(name, ""))
+        if not outcome.refused:
+            try:
+                outcome.records = _measure(measurer, *found.of(name))
+            except Exception as error:
+                outcome.error = error
+        outcomes.append(outcome)
+    adjusted([record for outcome in outcomes for record in outcome.records], adjust)
+    return outcomes
+
+
+def failure(outcomes: Sequence[Outcome]) -> Exception | None:
+    """The error that the call ends with; None where no task failed."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if len(failed) == len(outcomes) == 1:
+        return failed[0].error
+    if not failed:
+        return None
+    parts = (f"task {o.task}: {o.error if isinstance(o.error, DivtoolError) else repr(o.error)}" for o in failed)
+    error = DivtoolError(f"{len(failed)} of {len(outcomes)} tasks failed; {'; '.join(parts)}")
+    error.__cause__ = failed[0].error
+    return error
+
+
+def _measure(measurer: Measurer, runs: Sequence[Run], baseline: Run | None) -> list[Record]:
+    """The records of a task, with what its runs differ in added to their notes."""
+    notes = {run.name: (*run.notes, *(matching_notes(run, baseline) if baseline else ())) for run in runs}
+    records = measurer.measure([*runs, *([baseline] if baseline is not None else [])], baseline, references=True)
+    for record in records:
+        own: tuple[str, ...] = ()
+        if record["role"] != "reference":
+            own = notes[record["run"]] if baseline is None or "delta" in record else baseline.notes
+        record["note"] = "; ".join(filter(None, (record["note"], *own)))
+    _check_size(runs, records)
+    return records
+
+
+def _check_size(runs: Sequence[Run], records: Sequence[Record]) -> None:
+    """Raise `InputError` where every headline is undefined since no prompt has two responses."""
+    headlines = [record for record in records if record["role"] == "headline"]
+    lone = all(len(responses) == 1 for run in runs for responses in run.responses.values())
+    if lone and headlines and all(record["value"] is None for record in headlines):
+        name = ", ".join(run.name for run in runs)
+        raise InputError(name, "one response a prompt has no diversity", "sample with -n 2 or more")
