@@ -35,6 +35,7 @@ class Column:
         level: As in the metric catalog.
         null: When a value is null.
         null_share: Of a metric of single responses, the share for which it is null.
+        used: By the names of the units, how many responses the value rests on; None for all of them.
         comparable: Whether the number is comparable with published ones.
         of_words: Whether it rests on word vectors.
         more: Further keys of the row.
@@ -48,6 +49,7 @@ class Column:
     level: Level = "response"
     null: str = ""
     null_share: float | None = None
+    used: Mapping[str, int] | None = None
     comparable: bool = False
     of_words: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -104,7 +106,7 @@ class Columns:
         """A metric of sets over all responses, also those that are not usable: a detail."""
         units = {p: self.groups.value(metric, records) for p, records in whole.responses.items()}
         definition = f"{self.define(metric)}; all responses of a {self.unit}, also those that are not usable"
-        return self._set_column(metric, f"{metric.name}_all", units, definition, metric.null, "detail")
+        return self._set_column(metric, f"{metric.name}_all", units, definition, metric.null, "detail", _sizes(whole))
 
     def own(self, metric: TaskMetric, part: Part, *, definition: str, comparable: bool) -> Column:
         """A metric of what the task read.
@@ -130,7 +132,7 @@ class Columns:
         role = "headline" if metric.name == self.headline else "detail"
         return Column(
             metric=metric.name, units=units, direction=metric.direction, definition=definition, role=role, level="set",
-            null=metric.null, comparable=comparable, of_words=metric.of_words,
+            null=metric.null, used=_sizes(source), comparable=comparable, of_words=metric.of_words,
         )  # fmt: skip
 
     def _unless_empty(self, run: Run, units: Units) -> Units:
@@ -162,6 +164,7 @@ class Columns:
             level=whole.level,
             null=f"under {LEAST} texts long enough, or {whole.null}",
             null_share=whole.null_share,
+            used=whole.used,
         )
 
     def deciles(self, chart: DecileMap, run: Run) -> list[Column]:
@@ -196,7 +199,9 @@ class Columns:
         }
         units = self._unless_empty(part.whole, units)
         definition = f"{self.define(metric)}; usable responses count, over all of a {self.unit}, {self._then}"
-        return self._set_column(metric, metric.name, units, definition, metric.null, self._role(metric))
+        return self._set_column(
+            metric, metric.name, units, definition, metric.null, self._role(metric), _sizes(part.whole)
+        )
 
     def _plain_set(self, metric: Metric, run: Run, *, least: int = 0) -> Column:
         units = {
@@ -206,12 +211,21 @@ class Columns:
         which = "usable responses" if least else "all responses"
         definition = f"{self.define(metric)}; {which} of a {self.unit}, {self._then}"
         null = _null(metric, least)
-        return self._set_column(metric, metric.name, units, definition, null, self._role(metric))
+        return self._set_column(metric, metric.name, units, definition, null, self._role(metric), _sizes(run))
 
-    def _set_column(self, metric: Metric, name: str, units: Units, definition: str, null: str, role: str) -> Column:
+    def _set_column(
+        self,
+        metric: Metric,
+        name: str,
+        units: Units,
+        definition: str,
+        null: str,
+        role: str,
+        used: Mapping[str, int],
+    ) -> Column:
         return Column(
             metric=name, units=units, direction=metric.direction, definition=definition, role=role, level="set",
-            null=null,
+            null=null, used=used,
         )  # fmt: skip
 
     @property
@@ -231,6 +245,7 @@ class Columns:
             direction=metric.direction,
             definition=f"{self.define(metric)}; {which} responses of the run together, one number without an interval",
             level="run",
+            used={"": len(records)},
         )
 
     def _per_response(self, metric: Metric, records: Sequence[Record]) -> list[float | None]:
@@ -245,6 +260,10 @@ class Columns:
 
     def _role(self, metric: Metric) -> str:
         return "headline" if metric.name == self.headline else "detail"
+
+
+def _sizes(run: Run) -> dict[str, int]:
+    return {p: len(records) for p, records in run.responses.items()}
 
 
 def _null(metric: Metric, least: int) -> str:
@@ -272,4 +291,5 @@ def _mean_column(
         level=metric.level,
         null=metric.null,
         null_share=every.count(None) / len(every) if every else None,
+        used={p: sum(value is not None for value in row) for p, row in values.items()},
     )

@@ -281,6 +281,6 @@ def _ratings(
 ) -> tuple[Callable[[Record], float], str]:
     """What each response is worth, 1 to 10, and where that comes from."""
     judged: list[Any] = [(record.get("scores") or {}).get("judge") for record in records]
-    if records and all(rating is not None for rating in judged):
+    if records and all(rating is not None and 1 <= rating <= 10 for rating in judged):
         return lambda record: float(record["scores"]["judge"]), "scores.judge of the records"
     return lambda record: 10.0 if usable(record) else 1.0, f"10 if usable ({rule}), else 1"

@@ -76,6 +76,13 @@ class _Row:
         other = (self.against or self.column).units
         return [self.column.units[name] for name in names], [other[name] for name in names]
 
+    def n_responses(self) -> int:
+        """How many responses of the run the number rests on; units that are null on either side have no part in it."""
+        if self.column.used is None:
+            return size(self.side.run)
+        own, other = self.column.units, (self.against or self.column).units
+        return sum(n for name, n in self.column.used.items() if own[name] is not None and other[name] is not None)
+
     @property
     def lone(self) -> bool:
         """Whether it is about sets and no prompt has two responses."""
@@ -120,7 +127,7 @@ def _record(task: str, row: _Row, found: Estimate, margins: Mapping[str, float |
         "ci_low": found.ci_low,
         "ci_high": found.ci_high,
         "n_prompts": len(side.run.responses) if of_run else found.n_units,
-        "n_responses": size(side.run),
+        "n_responses": row.n_responses(),
         "model": side.run.model,
         "run": side.run.name,
         "unit": "run" if of_run else "prompt",

@@ -172,3 +172,15 @@ def test_empty_responses_are_left_out_and_counted(make_run: Any, measure: Any) -
     assert rows["unique_share"]["value"] == pytest.approx(47 / 48)  # what is not usable adds nothing
     assert rows["unique_share_all"]["value"] == 1
     assert rows["usable_rate"]["value"] == pytest.approx(47 / 48)
+
+
+def test_n_responses_counts_what_the_number_rests_on(make_run: Any, measure: Any) -> None:
+    run = make_run("one", samples=6)
+    for records in list(run.responses.values())[:2]:
+        for record in records[:3]:
+            record["response"] = ""
+    found = measure(run, None, "distinct_1", "mattr", "ttr")
+    whole = sum(map(len, run.responses.values()))
+    assert found["words"]["n_responses"] == whole
+    assert found["distinct_1"]["n_responses"] == found["ttr"]["n_responses"] == whole - 6
+    assert found["mattr"]["n_responses"] == 0 or found["mattr"]["n_prompts"] > 0
