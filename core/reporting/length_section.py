@@ -141,6 +141,8 @@ def _curves(reports: Sequence[LengthReport], draw: Drawer) -> list[Figure]:
         "Mean score of each tenth of the responses by length, with two standard errors, in standard deviations from "
         "the mean of all; up is better. A flat curve: no bias."
     )
+    if len(drawn) > _PANELS:
+        note += f" The {_PANELS} scores that follow length most, of {len(drawn)}."
     return [draw.figure(charts.panels(points, unit), "Scores along the length", alt, caption=note, table=table)]
 
 
