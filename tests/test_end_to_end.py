@@ -25,7 +25,8 @@ PIPE = (
     "    --audit warn --report select.json "
     "| tee pairs.jsonl "
     "| divtool train --method diverse-ns --audit warn --max-steps 2 --batch-size 2 --grad-accum 1 -o adapter && "
-    "divtool eval --model smollm2-135m --adapter adapter --baseline smollm2-135m --count 6 -n 2 -o measures.jsonl && "
+    "divtool eval --task aut --model smollm2-135m --adapter adapter --baseline smollm2-135m --count 6 -n 2 "
+    "-o measures.jsonl && "
     "divtool report scored.jsonl select.json pairs.jsonl adapter/train_log.jsonl measures.jsonl -o report.html"
 )
 
@@ -110,10 +111,12 @@ def test_adapter_loads_with_plain_peft_and_generates(job: Path) -> None:
 
 def test_measures_have_intervals_and_lengths(job: Path) -> None:
     rows = [row for row in _records(job / "measures.jsonl") if "delta" in row]
-    assert {row["metric"] for row in rows} >= {"semantic_distance", "usable_rate", "words", "distinct_2"}
+    by_name = {row["metric"]: row for row in rows}
+    assert by_name.keys() >= {"use_distance", "usable_rate", "words"}
+    assert by_name["words"]["n_units"] == by_name["usable_rate"]["n_units"] == 6
     for row in rows:
-        if row["n_units"] < 6:
-            assert row["metric"].endswith("_trunc")
+        if row["unit"] == "run" or row["n_units"] < 6:
+            assert row["delta_ci_low"] is None
             continue
         assert row["delta_ci_low"] <= row["delta"] <= row["delta_ci_high"]
         assert row["mean_words"] > 0
