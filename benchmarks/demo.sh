@@ -20,7 +20,7 @@ run select "$out/scored.jsonl" --method diverse-ns --orientation any --min-words
     --report "$out/select.json" -o "$out/pairs.jsonl"
 run train "$out/pairs.jsonl" --method diverse-ns --learning-rate 1e-4 --batch-size 4 --grad-accum 2 \
     -o "$out/adapter"
-run eval --task aut --model smollm2-135m --adapter "$out/adapter" --baseline smollm2-135m \
+run eval --task aut -n 8 --model smollm2-135m --adapter "$out/adapter" --baseline smollm2-135m \
     --dtype bfloat16 -o "$out/measures.jsonl"
 run report "$out/scored.jsonl" "$out/select.json" "$out/pairs.jsonl" "$out/adapter/train_log.jsonl" \
     "$out/measures.jsonl" "$out/measures.jsonl.work/aut.run.jsonl" "$out/measures.jsonl.work/aut.baseline.jsonl" \
