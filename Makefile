@@ -27,7 +27,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	sh tests/typecheck.sh $(BIN)/mypy
 
-bench: setup
+demo/responses.jsonl:
+	$(MAKE) demo
+
+bench: setup demo/responses.jsonl
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/sampling.py

@@ -209,9 +209,10 @@ _SET = (
     _row("utility_k", "set", "novelty:utility_of", "rated_texts", "+",
          "sum 0.8^(i-1) g_i / sum 0.8^(i-1) over the first {k} texts, g_i = rating if text i opens a class, else 0",
          "[0, 10]", "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
-    _row("utility_k_mean", "set", "novelty:utility_mean_of", "rated_texts", "+",
+    _row("utility_k_mean", "set", "novelty:utility_of", "rated_texts", "+",
          "mean of utility_k over 100 orders of the first {k} texts, drawn with seed 0",
-         "[0, 10]", "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None),
+         "[0, 10]", "under {k} texts", _NOVELTY, k=10, cut=0.20, partition="linkage", equivalent=None,
+         mean=True),
 )
 
 _RUN = (

@@ -40,30 +40,18 @@ def utility_of(
     cut: float = 0.20,
     partition: str = "linkage",
     equivalent: Equivalent | None = None,
+    mean: bool = False,
 ) -> float | None:
-    """``utility_k`` of the first k texts in their order.
+    """``utility_k`` of the first k texts in their order, or with ``mean`` their ``utility_k_mean``.
 
     Range [0, 10], higher is more diverse and better. Null for fewer than k texts with a word.
     """
     texts, embeddings, ratings = rated_texts
     classes = first_classes(texts, embeddings, k, cut, partition, equivalent)
-    return None if classes is None else utility_k(list(classes.values()), [ratings[row] for row in classes])
-
-
-def utility_mean_of(
-    rated_texts: tuple[Sequence[str], Vectors, Sequence[float]],
-    k: int = 10,
-    cut: float = 0.20,
-    partition: str = "linkage",
-    equivalent: Equivalent | None = None,
-) -> float | None:
-    """``utility_k_mean`` of the first k texts.
-
-    Range [0, 10], higher is more diverse and better. Null for fewer than k texts with a word.
-    """
-    texts, embeddings, ratings = rated_texts
-    classes = first_classes(texts, embeddings, k, cut, partition, equivalent)
-    return None if classes is None else utility_k_mean(list(classes.values()), [ratings[row] for row in classes])
+    if classes is None:
+        return None
+    labels, own = list(classes.values()), [ratings[row] for row in classes]
+    return utility_k_mean(labels, own) if mean else utility_k(labels, own)
 
 
 def first_classes(

@@ -96,5 +96,5 @@ def test_utility_of_a_set_reads_the_first_k():
     ratings = [7.0, 9.0, 99.0, 5.0, 8.0, 10.0, 10.0]
     assert novelty.utility_of((texts, embeddings, ratings), k=5) == pytest.approx(4.252736792)
     assert novelty.utility_of((texts, embeddings, ratings), k=7) is None
-    mean = novelty.utility_mean_of((texts, embeddings, ratings), k=5)
+    mean = novelty.utility_of((texts, embeddings, ratings), k=5, mean=True)
     assert mean == pytest.approx(novelty.utility_k_mean([0, 0, 1, 0, 2], [7, 9, 5, 8, 10]))

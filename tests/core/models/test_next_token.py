@@ -119,3 +119,12 @@ def test_content_tokens(tiny: LanguageModel) -> None:
 def test_mask_ends_with_a_narrower_output_layer(tiny: LanguageModel) -> None:
     whole = content_token_mask(tiny.tokenizer, len(tiny.tokenizer), lambda _: False)
     assert np.array_equal(content_token_mask(tiny.tokenizer, 50, lambda _: False), whole[:50])
+
+
+def test_a_text_beyond_the_positions_of_the_model_has_no_probabilities(tiny: LanguageModel) -> None:
+    chat = (("user", "Tell."),)
+    limit = tiny.model.config.max_position_embeddings
+    long, short = (chat, "bird " * limit), (chat, "bird")
+    values = response_logprobs(tiny, [long, short])
+    assert (len(values[0]), len(values[1]) > 0) == (0, True)
+    assert not next(iter(mean_next_token_distributions(tiny, [long]))).any()
