@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from statistics import mean
 from typing import Any
 
@@ -184,3 +185,15 @@ def test_n_responses_counts_what_the_number_rests_on(make_run: Any, measure: Any
     assert found["words"]["n_responses"] == whole
     assert found["distinct_1"]["n_responses"] == found["ttr"]["n_responses"] == whole - 6
     assert found["mattr"]["n_responses"] == 0 or found["mattr"]["n_prompts"] > 0
+
+
+def test_empty_responses_leave_equally_many_texts_on_both_sides(make_run: Any, measure: Any) -> None:
+    run, base = make_run("one", samples=6), make_run("two", samples=6)
+    short = replace(base, responses={p: records[:3] for p, records in base.responses.items()})
+    for records in run.responses.values():
+        for record in records[3:]:
+            record["response"] = ""
+    found = measure(run, base, "distinct_1")["distinct_1"]
+    alone = measure(short, None, "distinct_1")["distinct_1"]
+    assert found["baseline_value"] == pytest.approx(alone["value"])
+    assert found["baseline_value"] > measure(base, None, "distinct_1")["distinct_1"]["value"]
