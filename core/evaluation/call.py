@@ -9,8 +9,8 @@ from ..errors import DivtoolError, InputError
 from ..jsonl import Record
 from .collect import Collection
 from .matching import matching_notes
-from .measure import Measurer
-from .rows import adjusted
+from .measure import Measured, Measurer
+from .rows import UnitValues, adjusted
 from .runs import Run
 from .statistics import Adjustment
 
@@ -22,12 +22,14 @@ class Outcome:
     Attributes:
         task: Its name.
         records: Its measure records; none where it was refused or failed.
+        units: In the same order, the values by unit behind them.
         refused: Why it was left out.
         error: What went wrong.
     """
 
     task: str
     records: list[Record] = field(default_factory=list)
+    units: list[UnitValues] = field(default_factory=list)
     refused: str = ""
     error: Exception | None = None
 
@@ -46,7 +48,8 @@ def measure_all(measurers: Sequence[Measurer], found: Collection, adjust: Adjust
         outcome = Outcome(name, refused=found.refused.get(name, ""))
         if not outcome.refused:
             try:
-                outcome.records = _measure(measurer, *found.of(name))
+                measured = _measure(measurer, *found.of(name))
+                outcome.records, outcome.units = measured.records, measured.units
             except Exception as error:
                 outcome.error = error
         outcomes.append(outcome)
@@ -67,17 +70,17 @@ def failure(outcomes: Sequence[Outcome]) -> Exception | None:
     return error
 
 
-def _measure(measurer: Measurer, runs: Sequence[Run], baseline: Run | None) -> list[Record]:
-    """The records of a task, with what its runs differ in added to their notes."""
+def _measure(measurer: Measurer, runs: Sequence[Run], baseline: Run | None) -> Measured:
+    """What was measured of a task, with what its runs differ in added to their notes."""
     notes = {run.name: (*run.notes, *(matching_notes(run, baseline) if baseline else ())) for run in runs}
-    records = measurer.measure([*runs, *([baseline] if baseline is not None else [])], baseline, references=True)
-    for record in records:
+    measured = measurer.measured([*runs, *([baseline] if baseline is not None else [])], baseline, references=True)
+    for record in measured.records:
         own: tuple[str, ...] = ()
         if record["role"] != "reference":
             own = notes[record["run"]] if baseline is None or "delta" in record else baseline.notes
         record["note"] = "; ".join(filter(None, (record["note"], *own)))
-    _check_size(runs, records)
-    return records
+    _check_size(runs, measured.records)
+    return measured
 
 
 def _check_size(runs: Sequence[Run], records: Sequence[Record]) -> None:

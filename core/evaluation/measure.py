@@ -17,7 +17,7 @@ from .choice import headline
 from .columns import Column, Columns, Part, has_twin
 from .groups import Feed, Groups, supplied_lookup, text_vectors
 from .references import dealt, identical, unrelated
-from .rows import Side, adjusted, length_flag, rows
+from .rows import Side, UnitValues, adjusted, length_flag, rows, unit_values
 from .runs import Run
 from .sides import amount, blocked, common, cut_records, cut_sides, every_record, kept_sides, size, word_limit
 from .task import Reading, Task, TaskMetric
@@ -26,6 +26,19 @@ from .usable import rates_all
 from .values import mean
 
 Truncation = int | Literal["auto", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Measure records, each with the numbers behind it.
+
+    Attributes:
+        records: As in the contract, in the order of runs and metrics.
+        units: In the same order, the values by unit.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    units: list[UnitValues] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +70,11 @@ class Measurer:
     margins: Mapping[str, float] = field(default_factory=dict)
 
     def measure(self, runs: Sequence[Run], baseline: Run | None, *, references: bool = False) -> list[Record]:
-        """Measure records as in the contract, in the order of runs and metrics.
+        """The records of `measured`."""
+        return self.measured(runs, baseline, references=references).records
+
+    def measured(self, runs: Sequence[Run], baseline: Run | None, *, references: bool = False) -> Measured:
+        """Measure records as in the contract, in the order of runs and metrics, and what stands behind them.
 
         Metrics of sets and some of single responses stand there for whole texts and, named `_trunc`, for texts cut to
         one number of words. P-values are adjusted over the headline rows of the call.
@@ -82,7 +99,7 @@ class Measurer:
         columns = [(side, column) for side, _ in compared for column in side.columns]
         for record, (side, column) in zip(records, columns, strict=True):
             record |= table.facts(record, side, column)
-        return adjusted(records)
+        return Measured(adjusted(records), unit_values(compared))
 
 
 class _Table:

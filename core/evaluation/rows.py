@@ -60,6 +60,21 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitValues:
+    """The numbers behind a measure record.
+
+    Attributes:
+        names: The units, in the order of the resamples.
+        run: The run's value of each; None where undefined.
+        baseline: The baseline's, or None without one.
+    """
+
+    names: Sequence[str]
+    run: Units
+    baseline: Units | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     """A column of a run, with the baseline's where there is one."""
 
@@ -105,15 +120,28 @@ def rows(
         margins: By name of a measure of quality, the largest loss that still counts as none, in its unit, above 0;
             those without one have that of `MARGINS`, else 0.2 standard deviations of the baseline's prompt means.
     """
-    table = [
-        _Row(side, other, column, other.columns[place] if other else None)
-        for side, other in sides
-        for place, column in enumerate(side.columns)
-    ]
+    table = _table(sides)
     alone = iter(estimate_many([row.units()[0] for row in table if row.other is None], seed=seed, task=task))
     paired = iter(compare_many([row.units() for row in table if row.other is not None], seed=seed, task=task))
     known = {**MARGINS, **(margins or {})}
     return [_record(task, row, next(alone if row.other is None else paired), known) for row in table]
+
+
+def unit_values(sides: Sequence[tuple[Side, Side | None]]) -> list[UnitValues]:
+    """What stands behind each of the records that `rows` makes of the same sides, in their order."""
+    found = []
+    for row in _table(sides):
+        own, other = row.units()
+        found.append(UnitValues(sorted(row.column.units), own, other if row.other is not None else None))
+    return found
+
+
+def _table(sides: Sequence[tuple[Side, Side | None]]) -> list[_Row]:
+    return [
+        _Row(side, other, column, other.columns[place] if other else None)
+        for side, other in sides
+        for place, column in enumerate(side.columns)
+    ]
 
 
 def _record(task: str, row: _Row, found: Estimate, margins: Mapping[str, float | None]) -> Record:
