@@ -4,168 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import UsageError
 from . import console, measure_table
+from . import eval_options as e
 from . import options as o
 
 if TYPE_CHECKING:
     from ..core.evaluation.sources import Lineup
 
-_WHAT = "What to compute"
-_SAMPLING = "Sampling a model"
-_CHECKS = "Statistics and checks"
-
 
 def evaluate(
-    responses: Annotated[
-        str | None, typer.Argument(help="Response records to measure, instead of a model.", metavar="FILE")
-    ] = None,
+    responses: e.Responses = None,
     output: o.Output = "-",
-    task: Annotated[
-        str, typer.Option("--task", help="What to measure, by commas; see divtool tasks.", metavar="A,B,...")
-    ] = "story",
-    run: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--run",
-            help="One of several runs, repeatable: NAME=FILE, NAME=MODEL, NAME=MODEL+ADAPTER; "
-            "a model may end in @temperature=0.5,top_p=0.9.",
-            metavar="NAME=...",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="Model to sample: alias, folder, .gguf file or hub id.", metavar="NAME"),
-    ] = None,
+    task: e.Task = "story",
+    run: e.Run = None,
+    model: e.Model = None,
     adapter: o.Adapter = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline",
-            help="What to compare with: the NAME of a run, or as behind --run.",
-            metavar="NAME|FILE|MODEL",
-        ),
-    ] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option("--work", help="Where sampled responses are kept (output name + .work).", metavar="DIR"),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option("--preset", help="quick (models under 500 M), standard, paper.", rich_help_panel=_SAMPLING),
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option("--count", min=1, help="Prompts, instead of the preset's number.", rich_help_panel=_SAMPLING),
-    ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option("-n", "--samples", min=2, help="Responses a prompt, likewise.", rich_help_panel=_SAMPLING),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, help="Responses drawn together.", rich_help_panel=_SAMPLING)
-    ] = 64,
-    prompts: Annotated[
-        Path | None,
-        typer.Option(
-            "--prompts",
-            help="Prompts to ask, for a task without a set of its own (novelty-bench).",
-            metavar="FILE",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = None,
-    prefill: Annotated[
-        Literal["auto", "on", "off"],
-        typer.Option(
-            "--prefill",
-            help="Begin answers as the task says, such as 1. for a list; auto: in the preset quick.",
-            rich_help_panel=_SAMPLING,
-        ),
-    ] = "auto",
-    vectors: Annotated[
-        Path | None,
-        typer.Option(
-            "--vectors",
-            help="Word vectors of dat, a word and its numbers a line; .gz and .zst too.",
-            metavar="FILE",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(
-            "--vocab", help="Words of --vectors that count, one a line.", metavar="FILE", rich_help_panel=_WHAT
-        ),
-    ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            "--metrics",
-            help="Instead of the task's: names by commas, or all; see divtool metrics.",
-            metavar="A,B,...",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
+    baseline: e.Baseline = None,
+    work: e.Work = None,
+    preset: e.Preset = None,
+    count: e.Count = None,
+    samples: e.Samples = None,
+    batch_size: e.BatchSize = 64,
+    prompts: e.Prompts = None,
+    prefill: e.Prefill = "auto",
+    vectors: e.Vectors = None,
+    vocabulary: e.Vocabulary = None,
+    metrics: e.Metrics = None,
     tokenizer: o.Tokenizer = "word",
     mattr_window: o.MattrWindow = 50,
-    truncate_words: Annotated[
-        str,
-        typer.Option(
-            "--truncate-words",
-            help="Words of each text that _trunc rows keep (auto: 10th percentile of lengths); none: no such rows.",
-            metavar="L|auto|none",
-            rich_help_panel=_WHAT,
-        ),
-    ] = "auto",
-    deciles: Annotated[
-        Path | None,
-        typer.Option(
-            "--deciles",
-            help="Add Diversity Deciles among texts of equal length, from a map of score --save-deciles.",
-            metavar="FILE",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    cluster_cut: Annotated[
-        float,
-        typer.Option(
-            "--cluster-cut",
-            min=0.0,
-            max=2.0,
-            help="Cosine distance up to which texts are alike; 0.20 suits minilm.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = 0.20,
-    partition: Annotated[
-        Literal["linkage", "greedy"],
-        typer.Option(
-            "--partition",
-            help="Classes of distinct_k_nb and utility_k; greedy depends on order.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = "linkage",
-    equivalence: Annotated[
-        str | None,
-        typer.Option(
-            "--equivalence",
-            help="Pair classifier that says which texts are one answer, instead of the cut.",
-            metavar="NAME",
-            rich_help_panel=o.MODEL,
-        ),
-    ] = None,
-    quality_model: Annotated[
-        str | None,
-        typer.Option(
-            "--quality-model",
-            help="Language model of avgout_dullness and perplexity.",
-            metavar="NAME",
-            rich_help_panel=o.MODEL,
-        ),
-    ] = None,
+    truncate_words: e.TruncateWords = "auto",
+    deciles: e.Deciles = None,
+    cluster_cut: e.ClusterCut = 0.20,
+    partition: e.Partition = "linkage",
+    equivalence: e.Equivalence = None,
+    quality_model: e.QualityModel = None,
     embedder: o.Embedder = "minilm",
     style_embedder: o.StyleEmbedder = None,
     embedding_cache: o.EmbeddingCache = True,
@@ -173,50 +48,11 @@ def evaluate(
     device: o.Device = "auto",
     four_bit: o.FourBit = None,
     trust_remote_code: o.TrustRemoteCode = False,
-    adjust: Annotated[
-        Literal["holm", "bh"],
-        typer.Option(
-            "--adjust",
-            help="Correction over the headline rows of all tasks and runs: Holm, or Benjamini-Hochberg.",
-            rich_help_panel=_CHECKS,
-        ),
-    ] = "holm",
-    margin: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--margin",
-            help="Largest loss of a quality measure that counts as none, repeatable: usable_rate=0.02.",
-            metavar="NAME=VALUE",
-            rich_help_panel=_CHECKS,
-        ),
-    ] = None,
-    fail_under: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fail-under",
-            help="Bound that every run must meet, else exit 3; repeatable. FIELD: value, ci_low, delta, "
-            "delta_ci_low (ci_high and delta_ci_high where lower is more diverse).",
-            metavar="TASK.METRIC[.FIELD]=VALUE",
-            rich_help_panel=_CHECKS,
-        ),
-    ] = None,
-    require: Annotated[
-        Literal["not-worse"] | None,
-        typer.Option(
-            "--require",
-            help="Exit 3 unless the quality of every run is shown to be not worse.",
-            rich_help_panel=_CHECKS,
-        ),
-    ] = None,
-    junit: Annotated[
-        Path | None,
-        typer.Option(
-            "--junit",
-            help="Write bounds and quality verdicts as JUnit XML.",
-            metavar="FILE",
-            rich_help_panel=_CHECKS,
-        ),
-    ] = None,
+    adjust: e.Adjust = "holm",
+    margin: e.Margin = None,
+    fail_under: e.FailUnder = None,
+    require: e.Require = None,
+    junit: e.Junit = None,
     seed: o.Seed = 0,
     resume: o.Resume = False,
     on_error: o.OnError = "stop",
