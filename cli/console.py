@@ -18,8 +18,9 @@ def stderr() -> Console:
     """The console on standard error; rich is imported on first use."""
     from rich.console import Console
 
-    # A pipe or a log file has no width of its own.
-    return Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
+    # A pipe or a log file has no width of its own. Without `emoji=False` the text "a:-1:" becomes a picture.
+    width = None if sys.stderr.isatty() else 120
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def note(text: str) -> None:

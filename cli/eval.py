@@ -23,6 +23,7 @@ def evaluate(
     model: e.Model = None,
     adapter: o.Adapter = None,
     baseline: e.Baseline = None,
+    sweep: e.Sweep = None,
     work: e.Work = None,
     preset: e.Preset = None,
     count: e.Count = None,
@@ -30,8 +31,10 @@ def evaluate(
     batch_size: e.BatchSize = 64,
     prompts: e.Prompts = None,
     prefill: e.Prefill = "auto",
+    protocol: e.Protocol = None,
     vectors: e.Vectors = None,
     vocabulary: e.Vocabulary = None,
+    no_guard: e.NoGuard = False,
     metrics: e.Metrics = None,
     tokenizer: o.Tokenizer = "word",
     mattr_window: o.MattrWindow = 50,
@@ -41,6 +44,14 @@ def evaluate(
     partition: e.Partition = "linkage",
     equivalence: e.Equivalence = None,
     quality_model: e.QualityModel = None,
+    reward_model: o.RewardModel = None,
+    quality: e.Quality = None,
+    judge: o.JudgeUrl = None,
+    judge_model: o.JudgeModel = None,
+    judge_votes: o.JudgeVotes = 1,
+    judge_key_env: o.JudgeKeyEnv = None,
+    judge_max_calls: o.JudgeMaxCalls = None,
+    human: e.Human = None,
     embedder: o.Embedder = "minilm",
     style_embedder: o.StyleEmbedder = None,
     embedding_cache: o.EmbeddingCache = True,
@@ -48,13 +59,18 @@ def evaluate(
     device: o.Device = "auto",
     four_bit: o.FourBit = None,
     trust_remote_code: o.TrustRemoteCode = False,
+    train_data: e.TrainData = None,
+    allow_overlap: e.AllowOverlap = False,
     adjust: e.Adjust = "holm",
     margin: e.Margin = None,
     fail_under: e.FailUnder = None,
     require: e.Require = None,
     junit: e.Junit = None,
+    report: e.Report = None,
+    unit_values: e.UnitValues = None,
     seed: o.Seed = 0,
     resume: o.Resume = False,
+    dry_run: e.DryRun = False,
     on_error: o.OnError = "stop",
 ) -> None:
     """Measure diversity, length and quality, with intervals over prompts.
@@ -65,25 +81,42 @@ def evaluate(
     from ..core.catalog import TASKS, get, split_names
     from ..core.evaluation.call import failure, measure_all
     from ..core.evaluation.collect import Collector
+    from ..core.evaluation.cost import check_scores, cost, price
+    from ..core.evaluation.frontier_rows import matched_directions
     from ..core.evaluation.junit import check_writable
     from ..core.evaluation.plan import MeasurePlan, open_all, parse_margins
+    from ..core.evaluation.quality import open_quality
+    from ..core.evaluation.quality_options import REWARD, QualityOptions
     from ..core.evaluation.runs import SamplePlan, get_preset
     from ..core.evaluation.task_options import TaskOptions
     from ..core.evaluation.thresholds import Demands
     from ..core.jsonl import RecordWriter, check_distinct
+    from ..core.judging.open import judge_options
     from ..core.metrics.supplies import Sources
     from ..core.models.options import LoadOptions
 
     found = [get("task", TASKS, name, "eval").load() for name in split_names(task)]
     if not found:
         raise UsageError("no task named; see divtool tasks")
-    lineup = _lineup(responses, model, adapter, run or [], baseline)
+    lineup = _lineup(responses, model, adapter, run or [], baseline, sweep)
+    task_options = TaskOptions(
+        vectors=vectors, vocabulary=vocabulary, prompts=prompts, prefill=prefill, protocol=protocol
+    )
+    found = task_options.settled(found, preset)
+    if not no_guard:
+        found = _guarded(found, lineup)
     for one in found:
         if preset is not None and one.presets:
             get_preset(one, preset)
-    task_options = TaskOptions(vectors=vectors, vocabulary=vocabulary, prompts=prompts, prefill=prefill)
     task_options.check(found)
+    if allow_overlap and train_data is None:
+        raise UsageError("--allow-overlap needs --train-data FILE")
     loading = LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code)
+    asked = split_names(quality) if quality is not None else []
+    if REWARD in asked and reward_model is None:
+        reward_model, quality_model = quality_model, None
+    judging = judge_options(judge, judge_model, judge_votes, judge_key_env, judge_max_calls)
+    qualities = QualityOptions(judge=judging, names=tuple(asked), reward_model=reward_model)
     plans = [
         MeasurePlan.settled(
             one,
@@ -94,29 +127,34 @@ def evaluate(
                 loading=loading,
                 embedding_cache=embedding_cache,
                 equivalence=equivalence,
+                reward_model=reward_model,
             ),
             quality_model=quality_model,
             tokenizer=tokenizer,
             settings={"cut": cluster_cut, "partition": partition, "window": mattr_window},
             deciles=deciles,
             truncate=_truncation(truncate_words),
-            margins=parse_margins(margin or []),
+            margins=parse_margins(margin or [], qualities.keys),
             seed=seed,
+            tasks=found,
         )
         for one in found
     ]
-    known = {plan.task.name: plan.directions() for plan in plans}
     compared = lineup.baseline is not None
+    qualities.check(found, lineup, {metric.name for plan in plans for metric in plan.metrics})
+    known = {p.task.name: p.directions() | qualities.directions(p.task, compared=compared) for p in plans}
+    for plan in plans if lineup.sweep else ():
+        known[plan.task.name] |= matched_directions(plan.task, plan.metrics)
     demands = Demands.parse(fail_under or [], known, not_worse=require is not None, compared=compared)
     if plans[0].skipped:
         console.note("left out: " + "; ".join(f"{name} ({why})" for name, why in plans[0].skipped.items()))
-    files = [
-        name for name in (*(source.file for source in lineup.every), deciles, vectors, vocabulary, prompts) if name
-    ]
+    named = (deciles, vectors, vocabulary, prompts, train_data, human)
+    files = [name for name in (*(source.file for source in lineup.every), *named) if name]
     check_distinct(output, *files, *([junit] if junit else []))
     if junit is not None:
         check_distinct(junit, *files)
         check_writable(junit)
+    _check_pages(report, unit_values, [output, *files, *([junit] if junit else [])])
     if lineup.itself:
         console.warn("a run compared with itself")
     sampling = SamplePlan(
@@ -141,10 +179,20 @@ def evaluate(
         progress=lambda total: console.sampling_progress(total, "responses"),
     )
     collector.check()
+    collection = collector.read()
+    check_scores(qualities.keys, found, collection)
+    _look_into(train_data, human, collector, collection, console.warn if allow_overlap else None)
+    opened = open_quality(qualities, lineup.baseline, loading, console.note)
+    expected = cost(opened, found, collection, sampling)
+    if dry_run:
+        _foresee(expected, preset)
+        return
+    _check_budget(opened, expected.price, console.warn if expected.drawn else None)
     with RecordWriter(output) as writer:
-        collection = collector.read()
-        measurers = open_all(plans, console.note, task_options)
+        measurers = open_all(plans, console.note, task_options, opened)
         collector.sample(collection)
+        if expected.drawn:
+            _check_budget(opened, price(opened, found, collection, seed), None)
         outcomes = measure_all(measurers, collection, adjust)
         records = [record for outcome in outcomes for record in outcome.records]
         checks = demands.check([source.name for source in lineup.runs], records)
@@ -156,11 +204,60 @@ def evaluate(
             writer.write(record)
     measure_table.show([outcome.records for outcome in outcomes if outcome.records])
     _write_junit(junit, outcomes, checks)
+    _write_pages(report, unit_values, outcomes, collection)
+    if opened.bench is not None:
+        console.note(opened.bench.judge.summary())
     _end(error, checks)
 
 
+def _foresee(expected: Any, preset: str | None) -> None:
+    """Say what would be drawn and asked."""
+    unsure = expected.drawn and preset is None
+    console.note(f"{expected.drawn:,} responses to draw" + (" by preset standard; name a --preset" if unsure else ""))
+    if expected.price is not None:
+        console.note(f"judge: {'at most ' if expected.drawn else ''}{expected.price}")
+
+
+def _check_budget(opened: Any, price: Any, warn: Any) -> None:
+    """Say what the judge costs, and end the run where it is not allowed to; with `warn`, only say that it may not be.
+
+    Raises:
+        DivtoolError: It costs more than the user allowed.
+    """
+    from ..core.errors import DivtoolError
+
+    if price is None:
+        return
+    console.note(f"judge: {'at most ' if warn else ''}{price}")
+    try:
+        opened.bench.judge.check_budget(price.calls)
+    except DivtoolError as error:
+        if warn is None:
+            raise
+        warn(str(error))
+
+
+def _look_into(train_data: Path | None, human: Path | None, collector: Any, collection: Any, warn: Any) -> None:
+    """Compare the training data and the responses by humans with the prompts of the call, before anything is drawn."""
+    from ..core.evaluation.overlap import check_overlap, evaluation_prompts
+    from ..core.evaluation.references import read_human
+
+    if train_data is None and human is None:
+        return
+    prompts = evaluation_prompts(collector.tasks, collector.plan, collection.runs.values())
+    if train_data is not None:
+        check_overlap(str(train_data), prompts, warn)
+    if human is not None:
+        collection.human = read_human(str(human), prompts, skip_bad=collector.skip_bad)
+
+
 def _lineup(
-    file: str | None, model: str | None, adapter: str | None, runs: Sequence[str], baseline: str | None
+    file: str | None,
+    model: str | None,
+    adapter: str | None,
+    runs: Sequence[str],
+    baseline: str | None,
+    sweep: str | None,
 ) -> Lineup:
     """What the user named, in the order given.
 
@@ -176,10 +273,20 @@ def _lineup(
     if adapter is not None and model is None:
         raise UsageError("--adapter needs a --model; with --run, write NAME=MODEL+ADAPTER")
     if runs:
-        return line_up([parse_source(text) for text in runs], baseline)
+        return line_up([parse_source(text) for text in runs], baseline, sweep)
     if model is not None:
-        return line_up([model_source(model, adapter)], baseline)
-    return line_up([file_source(o.source(file))], baseline)
+        return line_up([model_source(model, adapter)], baseline, sweep)
+    return line_up([file_source(o.source(file))], baseline, sweep)
+
+
+def _guarded(tasks: list[Any], lineup: Lineup) -> list[Any]:
+    """The tasks, with the guard where models are compared."""
+    from ..core.evaluation.guard.task import with_guard
+
+    found = with_guard(tasks, lineup)
+    if len(found) > len(tasks):
+        console.note(f"task {found[-1].name} added, as models are compared (--no-guard leaves it out)")
+    return found
 
 
 def _write_junit(path: Path | None, outcomes: Any, checks: Any) -> None:
@@ -189,6 +296,33 @@ def _write_junit(path: Path | None, outcomes: Any, checks: Any) -> None:
 
     write_junit(path, outcomes, checks)
     console.note(f"wrote {path}")
+
+
+def _check_pages(report: Path | None, unit_values: Path | None, others: Sequence[Path | str]) -> None:
+    """Look whether the page and the values by unit can be written, before anything takes long."""
+    from ..core.jsonl import check_distinct, check_writable
+
+    for path in filter(None, (report, unit_values)):
+        check_distinct(path, *others)
+        check_writable(path)
+    if report is not None:
+        from ..core.reporting.svg import require_page_packages
+
+        require_page_packages()
+        check_distinct(report, *([unit_values] if unit_values else []))
+
+
+def _write_pages(report: Path | None, unit_values: Path | None, outcomes: Any, collection: Any) -> None:
+    if unit_values is not None:
+        from ..core.evaluation.unit_values import write_unit_values
+
+        write_unit_values(str(unit_values), outcomes)
+        console.note(f"wrote {unit_values}")
+    if report is not None:
+        from ..core.reporting.eval_report import write_eval_report
+
+        write_eval_report(outcomes, collection, report)
+        console.note(f"wrote {report}")
 
 
 def _end(error: Exception | None, checks: Any) -> None:

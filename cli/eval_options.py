@@ -43,6 +43,17 @@ Baseline = Annotated[
     ),
 ]
 
+Sweep = Annotated[
+    str | None,
+    typer.Option(
+        "--sweep",
+        help="Sample the baseline, a model, at several temperatures (or top_p, min_p), and say what each run adds to "
+        "the diversity that it has at equal quality.",
+        metavar="temperature=A,B,...",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+
 Work = Annotated[
     Path | None,
     typer.Option("--work", help="Where sampled responses are kept (output name + .work).", metavar="DIR"),
@@ -74,6 +85,40 @@ Prompts = Annotated[
         help="Prompts to ask, for a task without a set of its own (novelty-bench).",
         metavar="FILE",
         rich_help_panel=_SAMPLING,
+    ),
+]
+
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="Published protocol for --task pool: 2503.17126; without --prompts its quick form.",
+        metavar="ARXIV",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+
+TrainData = Annotated[
+    Path | None,
+    typer.Option(
+        "--train-data",
+        help="What a model was trained on: end the run if evaluation prompts are in it.",
+        metavar="FILE",
+        rich_help_panel=_CHECKS,
+    ),
+]
+
+AllowOverlap = Annotated[
+    bool, typer.Option("--allow-overlap", help="Warn of such prompts and go on.", rich_help_panel=_CHECKS)
+]
+
+Human = Annotated[
+    Path | None,
+    typer.Option(
+        "--human",
+        help="Responses by humans to the same prompts, for reference rows.",
+        metavar="FILE",
+        rich_help_panel=_WHAT,
     ),
 ]
 
@@ -161,13 +206,38 @@ Equivalence = Annotated[
     ),
 ]
 
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        "--quality",
+        help="Measures of quality beside judge and usable rate, by commas: reward, a score of the records "
+        "(scores.KEY), logprob (under the baseline; no quality measure).",
+        metavar="A,B,...",
+        rich_help_panel=_WHAT,
+    ),
+]
+
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say how much would be drawn, and how often a judge asked; do neither."),
+]
+
 QualityModel = Annotated[
     str | None,
     typer.Option(
         "--quality-model",
-        help="Language model of avgout_dullness and perplexity.",
+        help="Language model of avgout_dullness and perplexity; with --quality reward, the reward model.",
         metavar="NAME",
         rich_help_panel=o.MODEL,
+    ),
+]
+
+NoGuard = Annotated[
+    bool,
+    typer.Option(
+        "--no-guard",
+        help="Leave the task guard out, which else joins a comparison of two models.",
+        rich_help_panel=_WHAT,
     ),
 ]
 
@@ -218,4 +288,14 @@ Junit = Annotated[
         metavar="FILE",
         rich_help_panel=_CHECKS,
     ),
+]
+
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", help="Write one HTML page with pictures, which opens offline.", metavar="FILE"),
+]
+
+UnitValues = Annotated[
+    Path | None,
+    typer.Option("--unit-values", help="Write the values by prompt behind the measures.", metavar="FILE"),
 ]

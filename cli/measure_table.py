@@ -12,9 +12,11 @@ Rows = Sequence[dict[str, Any]]
 # More runs than this do not fit side by side.
 _MOST_RUNS = 6
 _QUALITY = ("quality", "guard")
+# What is shown apart from the rows of runs.
+_APART = ("reference", "matched")
 _DIVERSITY = {"more": "more diverse", "less": "less diverse"}
 # What notes with these words say can turn a conclusion round.
-_DOUBTFUL = ("unreliable", "left the map", "decoding differs", "in common")
+_DOUBTFUL = ("unreliable", "left the map", "decoding differs", "in common", "no p can reach")
 
 
 def show(tasks: Sequence[Rows]) -> None:
@@ -23,6 +25,7 @@ def show(tasks: Sequence[Rows]) -> None:
     Args:
         tasks: The measure records, by task.
     """
+    _show_matched([record for records in tasks for record in records if record["role"] == "matched"])
     compared = [record for records in tasks for record in records if "delta" in record]
     if compared:
         _show_verdicts(compared)
@@ -31,6 +34,31 @@ def show(tasks: Sequence[Rows]) -> None:
         _show_references(records)
     for records in tasks:
         _show_notes(records, task=records[0]["task"] if len(tasks) > 1 else "")
+
+
+def _show_matched(records: Rows) -> None:
+    """One line a run and task: would another setting of the baseline have done the same?"""
+    if not records:
+        return
+    rows = [
+        (r["task"], r["run"], r["value"], _interval(r, ""), r["quality_metric"] or "–", _matched_answer(r))
+        for r in records
+    ]
+    key, values = next(iter(records[0]["sweep"].items()))
+    title = f"would another {key} of {records[0]['baseline']} have done the same ({', '.join(map(str, values))})?"
+    columns = ("task", "run", "diversity at matched quality", "95 % interval", "quality", "answer")
+    console.table(title, columns, rows)
+
+
+def _matched_answer(record: dict[str, Any]) -> str:
+    low, high = record["ci_low"], record["ci_high"]
+    if low is None:
+        return str(record["note"]).rpartition("; ")[2] or "not shown"
+    if record["direction"] == "-":
+        low, high = -high, -low
+    if low > 0:
+        return "no: more diverse than all of them at this quality"
+    return "yes, and more" if high < 0 else "not shown"
 
 
 def _show_verdicts(records: Rows) -> None:
@@ -44,8 +72,18 @@ def _show_verdicts(records: Rows) -> None:
         return
     family = next((record["family_size"] for record in records if record.get("family_size")), 0)
     title = f"against {records[0]['baseline']}" + (f", p adjusted over {family} comparisons" if family > 1 else "")
-    columns = ("task", "run", "diversity", "by", "delta", "95 % interval", "p", "detectable", "quality", "words")
+    columns = ("task", "run", "verdict", "by", "delta", "95 % interval", "p", "detectable", "quality", "words")
     console.table(title, columns, rows)
+    _show_guarded(records)
+
+
+def _show_guarded(records: Rows) -> None:
+    """One line a run about what it must not lose."""
+    guarding = [record for record in records if record["role"] == "guard"]
+    for task, run in dict.fromkeys((record["task"], record["run"]) for record in guarding):
+        own = [record for record in guarding if (record["task"], record["run"]) == (task, run)]
+        say = console.warn if any(record["verdict"] == "worse" for record in own) else console.note
+        say(f"{task}: {run}: " + ", ".join(f"{record['metric']} {record['verdict'] or '–'}" for record in own))
 
 
 def _verdict(record: dict[str, Any], quality: Rows) -> tuple[Any, ...]:
@@ -53,7 +91,7 @@ def _verdict(record: dict[str, Any], quality: Rows) -> tuple[Any, ...]:
     return (
         record["task"],
         record["run"],
-        _DIVERSITY.get(record["verdict"], record["verdict"] or "–"),
+        _words(record),
         record["metric"],
         record["delta"],
         _interval(record, "delta_"),
@@ -64,6 +102,13 @@ def _verdict(record: dict[str, Any], quality: Rows) -> tuple[Any, ...]:
     )
 
 
+def _words(record: dict[str, Any]) -> str:
+    """What becomes of diversity and quality, in words."""
+    own = _DIVERSITY.get(record["verdict"], record["verdict"] or "–")
+    words = record.get("tradeoff") or own
+    return f"trade: {own}" if words == "trade" else words
+
+
 def _lengths(record: dict[str, Any]) -> str:
     flag = " (!)" if record["length_flag"] else ""
     return f"{record['baseline_mean_words']:.0f} → {record['mean_words']:.0f}{flag}"
@@ -71,7 +116,7 @@ def _lengths(record: dict[str, Any]) -> str:
 
 def _show_task(records: Rows) -> None:
     compared = [record for record in records if "delta" in record]
-    records = [record for record in records if record["role"] != "reference"]
+    records = [record for record in records if record["role"] not in _APART]
     rows = compared or records
     runs = list(dict.fromkeys(record["run"] for record in rows))
     if len(runs) > 1:
@@ -86,12 +131,17 @@ def _show_task(records: Rows) -> None:
 
 def _show_references(records: Rows) -> None:
     """The ceiling and the floor of the headline, in a line."""
-    parts = [
-        f"{r['run'].strip('[]')} responses {console.shown(r['value'])}" for r in records if r["role"] == "reference"
-    ]
+    made = [r for r in records if r["role"] == "reference" and "setting" not in r]
+    made = [r for r in made if r["metric"] == made[0]["metric"]]
+    parts = [f"{r['run'].strip('[]')} responses {console.shown(r['value'])}{_matched(r)}" for r in made]
     if parts:
-        metric = next(r["metric"] for r in records if r["role"] == "reference")
-        console.note(f"for comparison, {metric} of {', of '.join(parts)}")
+        without = "" if any("matched_value" in r for r in made) else "; of humans: nothing given (--human FILE)"
+        console.note(f"for comparison, {made[0]['metric']} of {', of '.join(parts)}{without}")
+
+
+def _matched(record: dict[str, Any]) -> str:
+    """What the run has where it is cut to the responses by humans."""
+    return f" ({console.shown(record['matched_value'])} on as many)" if "matched_value" in record else ""
 
 
 def _show_comparison(records: Rows) -> None:
@@ -143,7 +193,7 @@ def _cell(record: dict[str, Any] | None) -> str:
 def _show_notes(records: Rows, task: str) -> None:
     """Each note once, with the rows that it belongs to unless it is said of every row that has units."""
     noted: dict[str, list[dict[str, Any]]] = {}
-    records = [record for record in records if record["role"] != "reference"]
+    records = [record for record in records if record["role"] not in _APART]
     for record in records:
         for note in filter(None, record["note"].split("; ")):
             # The record holds the reason, which differs from metric to metric.
@@ -160,7 +210,8 @@ def _show_notes(records: Rows, task: str) -> None:
     moved = list(dict.fromkeys(record["run"] for record in records if record.get("length_flag")))
     if moved:
         whose = "" if len(every) == 1 else _listed(moved)
-        text = "mean length moved by more than 10 %: read the diversity numbers with care"
+        care = ": read the diversity numbers with care" if any(r["role"] == "headline" for r in records) else ""
+        text = f"mean length moved by more than 10 %{care}"
         console.warn(": ".join(filter(None, (task, whose, text))))
 
 

@@ -136,6 +136,14 @@ MinP = Annotated[
     float,
     typer.Option("--min-p", help="Keep tokens of at least this share of the likeliest.", rich_help_panel=_DECODING),
 ]
+RepetitionPenalty = Annotated[
+    float,
+    typer.Option(
+        "--repetition-penalty",
+        help="Above 1, tokens that the prompt or the response holds become less likely.",
+        rich_help_panel=_DECODING,
+    ),
+]
 MaxNewTokens = Annotated[
     int, typer.Option("--max-new-tokens", min=1, help="Longest response in tokens.", rich_help_panel=_DECODING)
 ]

@@ -15,7 +15,7 @@ def report(
         list[Path],
         typer.Argument(
             help="Any mix of stage files: responses, scored, pairs, length-bias and select reports, training logs, "
-            "measures.",
+            "measures, values by unit.",
             metavar="FILE...",
         ),
     ],

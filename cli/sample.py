@@ -66,6 +66,7 @@ def sample(
     top_p: o.TopP = None,
     top_k: o.TopK = 0,
     min_p: o.MinP = 0.0,
+    repetition_penalty: o.RepetitionPenalty = 1.0,
     max_new_tokens: o.MaxNewTokens = 512,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chats drawn together.")] = 64,
     seed: o.Seed = 0,
@@ -93,7 +94,8 @@ def sample(
     if builtin is None and count is not None:
         raise UsageError("--count needs --builtin")
     chats = open_strategy(strategy, StrategyOptions(turns=turns, turn2_prompt=turn2_prompt, length_hint=length_hint))
-    decoding = Decoding(temperature, chats.top_p if top_p is None else top_p, top_k, min_p, max_new_tokens)
+    nucleus = chats.top_p if top_p is None else top_p
+    decoding = Decoding(temperature, nucleus, top_k, min_p, max_new_tokens, repetition_penalty)
     draw = SampleOptions(samples=samples, seed=seed, batch_size=batch_size, decoding=decoding)
     loading = LoadOptions(
         adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code

@@ -1,131 +1,213 @@
-"""`divtool select`: scored responses to preference pairs."""
+"""`divtool select`: scored responses to preference pairs, weighted or not, and subsets of responses and pairs."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..core.errors import DivtoolError, UsageError
 from . import console
 from . import options as o
+from . import select_options as s
 from .pair_audit import show_audit
 
 if TYPE_CHECKING:
-    from ..core.selection.run import Outcome
+    from ..core.jsonl import Row
+    from ..core.selection.job import Selected
 
-_length = partial(typer.Option, rich_help_panel="Length")
-_rule = partial(typer.Option, rich_help_panel="Diversity and quality")
+# Options of every method; the others belong to the methods whose class of options has a field of their name.
+_COMMON = {"scored", "output", "method", "report", "audit", "seed", "regroup", "on_error"}
 
 
 def select(
+    context: typer.Context,
     scored: o.Input = None,
     output: o.Output = "-",
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method", help="diverse-ns, diverse-ns-lite, no-length, quality-only, random; see divtool methods."
-        ),
-    ] = "diverse-ns-lite",
-    pairs: Annotated[int, typer.Option("--pairs", help="Most pairs to keep.")] = 3000,
-    per_prompt: Annotated[
-        int, typer.Option("--per-prompt", help="Most pairs a prompt; each response is used once.")
-    ] = 1,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", help="Funnel and audit as one JSON object.", metavar="FILE", dir_okay=False),
-    ] = None,
-    audit: Annotated[
-        Literal["fail", "warn"], typer.Option("--audit", help="warn: write the pairs even if the length audit fails.")
-    ] = "fail",
-    shuffle_labels: Annotated[
-        bool, typer.Option("--shuffle-labels", help="Control: swap sides at random; must train to nothing.")
-    ] = False,
-    tokenizer: Annotated[str, typer.Option("--tokenizer", help="word, whitespace or char.")] = "word",
+    method: s.MethodName = "diverse-ns-lite",
+    pairs: s.Pairs = None,
+    per_prompt: s.PerPrompt = None,
+    report: s.Report = None,
+    audit: s.Audit = "fail",
+    pairing: s.Pairing = None,
+    quality_metric: s.QualityMetric = None,
+    shuffle_labels: s.ShuffleLabels = None,
+    tokenizer: s.Tokenizer = None,
     seed: o.Seed = 0,
     regroup: o.Regroup = False,
     on_error: o.OnError = "stop",
-    length_tolerance: Annotated[float, _length("--length-tolerance", help="Largest difference in length.")] = 5.0,
-    length_unit: Annotated[
-        Literal["words", "tokens", "chars"], _length("--length-unit", help="What length is counted in.")
-    ] = "words",
-    length_relative: Annotated[
-        float | None, _length("--length-relative", help="And at most this share of the longer text.")
-    ] = None,
-    balance: Annotated[
-        bool, _length("--balance/--no-balance", help="Weigh length against diversity until chosen are no longer.")
-    ] = True,
-    min_words: Annotated[int, _length("--min-words", help="Leave out shorter responses.")] = 50,
-    diversity: Annotated[
-        str | None, _rule("--diversity", help="Metrics that must all rise, by commas.", metavar="A,B")
-    ] = None,
-    quality_metric: Annotated[
-        str | None, _rule("--quality-metric", help="Score that must not fall.", metavar="NAME")
-    ] = None,
-    quality_eps: Annotated[float, _rule("--quality-eps", help="By how much it may fall.")] = 0.0,
-    quality_floor: Annotated[
-        float, _rule("--quality-floor", help="Quantile of the run that a chosen text must reach, where it is judged.")
-    ] = 0.25,
-    orientation: Annotated[
-        Literal["second", "either", "any"],
-        _rule("--orientation", help="Chosen is the second turn; the more diverse turn; any response."),
-    ] = "second",
-    pairing: Annotated[
-        Literal["cross", "own"], _rule("--pairing", help="All first with all second turns, or each chat's own.")
-    ] = "cross",
-    base: Annotated[str, _rule("--base", help="no-length: the method whose other rules it takes.")] = "diverse-ns-lite",
+    length_tolerance: s.LengthTolerance = None,
+    length_unit: s.LengthUnit = None,
+    length_relative: s.LengthRelative = None,
+    balance: s.Balance = None,
+    min_words: s.MinWords = None,
+    diversity: s.Diversity = None,
+    quality_eps: s.QualityEps = None,
+    quality_floor: s.QualityFloor = None,
+    orientation: s.Orientation = None,
+    base: s.Base = None,
+    clean: s.Clean = None,
+    min_gap: s.MinGap = None,
+    quality_gap: s.QualityGap = None,
+    min_margin: s.MinMargin = None,
+    weights: s.Weights = None,
+    signals: s.Signals = None,
+    combine: s.Combine = None,
+    raw_weights: s.RawWeights = None,
+    contrast: s.Contrast = None,
+    min_weight: s.MinWeight = None,
+    pool: s.PoolChoice = None,
+    rho: s.Rho = None,
+    rho_mode: s.RhoMode = None,
+    preset: s.Preset = None,
+    criterion: s.Criterion = None,
+    attribute: s.Attribute = None,
+    within_set: s.WithinSet = None,
+    allow_ties: s.AllowTies = None,
+    judge: o.JudgeUrl = None,
+    judge_model: o.JudgeModel = None,
+    judge_key_env: o.JudgeKeyEnv = None,
+    judge_max_calls: o.JudgeMaxCalls = None,
+    k: s.K = None,
+    space: s.Space = None,
+    scope: s.Scope = None,
+    init: s.Init = None,
+    norm: s.Norm = None,
+    keep: s.Keep = None,
+    tail: s.Tail = None,
+    embedder: s.Embedder = None,
+    style_embedder: s.StyleEmbedder = None,
+    embedding_cache: s.EmbeddingCache = None,
+    model: s.Model = None,
+    adapter: s.Adapter = None,
+    dtype: s.Dtype = None,
+    device: s.Device = None,
+    four_bit: s.FourBit = None,
+    trust_remote_code: s.TrustRemoteCode = None,
 ) -> None:
-    """Choose preference pairs of equal length, and audit them.
+    """Choose preference pairs, and audit them; or choose among responses or pairs.
 
-    Reads scored responses and writes pairs that TRL's trainers read as they are.
-    Nothing is written before the audit has passed.
+    Reads scored responses and writes pairs that TRL's trainers read as they are; deviation also weighs the pairs of a
+    file. k-center writes responses, and reference-gap reads pairs. Nothing is written before the audit has passed.
     """
-    from ..core.catalog import split_names
-    from ..core.jsonl import RecordWriter, check_distinct
-    from ..core.selection.needs import scored_check
-    from ..core.selection.recipe import SelectOptions
-    from ..core.selection.run import pair_recipe, raise_failure, select_pairs
-    from .streams import ReadingGroups
+    from importlib import import_module
 
-    options = SelectOptions(
-        pairs=pairs,
-        length_tolerance=length_tolerance,
-        length_unit=length_unit,
-        length_relative=length_relative,
-        pairing=pairing,
-        orientation=orientation,
-        diversity=tuple(split_names(diversity)) if diversity else None,
-        quality_metric=quality_metric,
-        quality_eps=quality_eps,
-        quality_floor=quality_floor,
-        min_words=min_words,
-        per_prompt=per_prompt,
-        balance=balance,
-        shuffle_labels=shuffle_labels,
-        tokenizer=tokenizer,
-        seed=seed,
-        base=base,
-    )
-    check = scored_check(pair_recipe(method, options))
+    from ..core.catalog import METHODS, get
+    from ..core.jsonl import RecordWriter, check_distinct
+    from ..core.selection.job import SelectJob
+
+    recipe = get("method", METHODS, method, "select").load().selection
+    options = _options(context, method, recipe)
     _check_folder(report)
     source = o.source(scored)
     check_distinct(output, source)
     if report is not None:
         check_distinct(report, source)
-    groups = ReadingGroups(source, check, on_error, regroup)
+    reading = _Input(source, on_error, regroup)
+    module, _, runner = recipe.runner.partition(":")
+    run = getattr(import_module(f"..core.{module}", __package__), runner)
     with RecordWriter(output) as writer:
-        outcome = select_pairs(method, groups, options, writer, audit)
-        _show(outcome)
+        job = SelectJob(
+            method=method,
+            options=options,
+            rows=reading.rows,
+            groups=reading.groups,
+            writer=writer,
+            audit=audit,
+            note=console.note,
+        )
+        selected: Selected = run(job)
+        _show(selected)
         if report is not None:
-            write_report(report, {**outcome.report(method, options), "input_sha256": groups.sha256})
-        raise_failure(outcome)
+            write_report(report, {**selected.report, "input_sha256": reading.sha256})
+        if selected.failure is not None:
+            raise DivtoolError(selected.failure)
+
+
+class _Input:
+    """The input, opened before anything heavy loads; the method then says what it checks."""
+
+    def __init__(self, source: str, on_error: Any, regroup: bool) -> None:
+        from .streams import Reading
+
+        self._check: Callable[[Row], None] | None = None
+        self._rows = Reading(source, self._checked, on_error)
+        self._regroup = regroup
+
+    def _checked(self, row: Row) -> None:
+        if self._check is not None:
+            self._check(row)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what has been read."""
+        return self._rows.sha256
+
+    def rows(self, check: Callable[[Row], None]) -> Iterable[Row]:
+        """The records one by one."""
+        if self._regroup:
+            raise UsageError("--regroup has no use here: the method looks at records one by one")
+        self._check = check
+        return self._rows
+
+    def groups(self, check: Callable[[Row], None], check_group: Callable[[list[Row]], None]) -> Iterable[list[Row]]:
+        """The records of one prompt after the other."""
+        from ..core.jsonl import groups, regrouped
+
+        self._check = check
+        for group in groups(regrouped(iter(self._rows)) if self._regroup else self._rows):
+            check_group(group)
+            yield group
+
+
+def _options(context: typer.Context, method: str, recipe: Any) -> Any:
+    """What the user set, as the method's class of options.
+
+    Raises:
+        UsageError: An option of another method, or a value that makes no sense.
+    """
+    from ..core.catalog import split_names
+
+    given = {name: value for name, value in context.params.items() if _is_given(context, name)}
+    kind, known = _class_of(recipe)
+    for name in given.keys() - _COMMON - known:
+        flag = next(parameter.opts[0] for parameter in context.command.params if parameter.name == name)
+        takers = [other for other, fields in _takers() if name in fields]
+        raise UsageError(f"{flag} is no option of --method {method}; it belongs to {', '.join(takers)}")
+    if "audit" in given and not recipe.audited:
+        raise UsageError(f"--audit is no option of --method {method}, which makes no pairs")
+    if "diversity" in given:
+        given["diversity"] = tuple(split_names(given["diversity"]))
+    return kind(**{name: value for name, value in given.items() if name in known})
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _class_of(recipe: Any) -> tuple[Any, set[str]]:
+    """The class of a method's options, and their names."""
+    from dataclasses import fields
+    from importlib import import_module
+
+    module, _, attribute = recipe.options.partition(":")
+    kind = getattr(import_module(f"..core.{module}", __package__), attribute)
+    return kind, {field.name for field in fields(kind)}
+
+
+def _takers() -> Iterable[tuple[str, set[str]]]:
+    """Each method of `select` with the names of its options."""
+    from ..core.catalog import METHODS, names
+
+    for name in names(METHODS, "select"):
+        yield name, _class_of(METHODS[name].load().selection)[1]
 
 
 def _check_folder(report: Path | None) -> None:
     """Refuse a report that could not be written, before the work."""
-    from ..core.errors import UsageError
-
     if report is not None and not report.absolute().parent.is_dir():
         raise UsageError(f"--report {report}: the folder {report.parent} does not exist")
 
@@ -141,21 +223,26 @@ def write_report(path: Path, content: dict[str, object]) -> None:
         scratch.write_bytes(orjson.dumps({**content, "divtool": __version__}, option=orjson.OPT_INDENT_2))
 
 
-def _show(outcome: Outcome) -> None:
+def _show(selected: Selected) -> None:
     console.table(
         "Funnel",
         ("stage", "entered", "kept", "counts", "mostly dropped for"),
         [
             (stage.name, stage.entered, stage.kept, stage.unit, _reasons(stage.dropped.most_common(2)))
-            for stage in outcome.selection.funnel.stages
+            for stage in selected.stages
         ],
     )
-    show_audit(outcome.audit)
-    for line in outcome.selection.warnings:
+    for table in selected.tables:
+        console.table(*table)
+    if selected.audit is not None:
+        show_audit(selected.audit)
+    for line in selected.notes:
+        console.note(line)
+    for line in selected.warnings:
         console.warn(line)
     # A failed audit that ends the run is the error line; one that was waved through must still be heard.
-    if outcome.failure is None and outcome.audit.verdict != "pass":
-        console.warn(outcome.audit.message)
+    if selected.failure is None and selected.audit is not None and selected.audit.verdict != "pass":
+        console.warn(selected.audit.message)
 
 
 def _reasons(dropped: list[tuple[str, int]]) -> str:

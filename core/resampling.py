@@ -135,6 +135,11 @@ def sign_flip_ps(differences: ArrayLike, *, seed: int = 0, task: str = "", draws
     return np.asarray(hits / 2**n if n <= ENUMERATE_UP_TO else (hits + 1) / (draws + 1))
 
 
+def smallest_flip_p(n_units: int, *, draws: int = RESAMPLES) -> float:
+    """The smallest p that `sign_flip_p` can give for so many units: 2 / 2^n where all flips are tried."""
+    return 2.0 ** (1 - n_units) if n_units <= ENUMERATE_UP_TO else 1 / (draws + 1)
+
+
 def sign_flip_p(differences: ArrayLike, *, seed: int = 0, task: str = "", draws: int = RESAMPLES) -> float:
     """Two-sided paired permutation test of the mean difference.
 

@@ -25,7 +25,7 @@ PIPE = (
     "    --audit warn --report select.json "
     "| tee pairs.jsonl "
     "| divtool train --method diverse-ns --audit warn --max-steps 2 --batch-size 2 --grad-accum 1 -o adapter && "
-    "divtool eval --task aut --model smollm2-135m --adapter adapter --baseline smollm2-135m --count 6 -n 2 "
+    "divtool eval --task aut --model smollm2-135m --adapter adapter --baseline smollm2-135m --count 6 -n 2 --no-guard "
     "-o measures.jsonl && "
     "divtool report scored.jsonl select.json pairs.jsonl adapter/train_log.jsonl measures.jsonl -o report.html"
 )

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from ..errors import DivtoolError, InputError
 from ..jsonl import Record
 from .collect import Collection
+from .frontier_rows import add_tradeoffs, place_runs
 from .matching import matching_notes
 from .measure import Measured, Measurer
 from .rows import UnitValues, adjusted
 from .runs import Run
-from .statistics import Adjustment
+from .statistics import Adjustment, unreachable
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class Outcome:
         records: Its measure records; none where it was refused or failed.
         units: In the same order, the values by unit behind them.
         refused: Why it was left out.
-        error: What went wrong.
+        error: What went wrong; with records, only some of their values are missing for it.
     """
 
     task: str
@@ -48,12 +49,16 @@ def measure_all(measurers: Sequence[Measurer], found: Collection, adjust: Adjust
         outcome = Outcome(name, refused=found.refused.get(name, ""))
         if not outcome.refused:
             try:
-                measured = _measure(measurer, *found.of(name))
+                measured = _measure(measurer, found)
                 outcome.records, outcome.units = measured.records, measured.units
+                outcome.error = measured.error
             except Exception as error:
                 outcome.error = error
         outcomes.append(outcome)
-    adjusted([record for outcome in outcomes for record in outcome.records], adjust)
+    records = adjusted([record for outcome in outcomes for record in outcome.records], adjust)
+    _note_unreachable(records, adjust)
+    for outcome in outcomes:
+        add_tradeoffs(outcome.records)
     return outcomes
 
 
@@ -70,16 +75,32 @@ def failure(outcomes: Sequence[Outcome]) -> Exception | None:
     return error
 
 
-def _measure(measurer: Measurer, runs: Sequence[Run], baseline: Run | None) -> Measured:
+def _note_unreachable(records: Sequence[Record], method: Adjustment) -> None:
+    """Note beside a headline that its adjusted p stays above .05 whatever its responses are."""
+    family = [record for record in records if record.get("p_adjusted") is not None]
+    units = [record["n_units"] for record in family]
+    for record, hopeless in zip(family, unreachable(units, method), strict=True):
+        if hopeless:
+            why = f"{record['n_units']} {record['unit']}s and {len(family)} comparisons: use more {record['unit']}s"
+            record["note"] = "; ".join(filter(None, (record["note"], f"no p can reach .05 with {why}")))
+
+
+def _measure(measurer: Measurer, found: Collection) -> Measured:
     """What was measured of a task, with what its runs differ in added to their notes."""
+    task = measurer.task
+    runs, baseline = found.of(task.name)
+    points = found.swept(task.name) if task.headline else []
     notes = {run.name: (*run.notes, *(matching_notes(run, baseline) if baseline else ())) for run in runs}
-    measured = measurer.measured([*runs, *([baseline] if baseline is not None else [])], baseline, references=True)
+    every = [*runs, *([baseline] if baseline is not None else [])]
+    measured = measurer.measured(every, baseline, references=True, human=found.human, points=points)
     for record in measured.records:
         own: tuple[str, ...] = ()
         if record["role"] != "reference":
             own = notes[record["run"]] if baseline is None or "delta" in record else baseline.notes
-        record["note"] = "; ".join(filter(None, (record["note"], *own)))
+        record["note"] = "; ".join(filter(None, (record["note"], *own, task.note)))
     _check_size(runs, measured.records)
+    if task.headline:
+        place_runs(measurer, measured, runs, baseline, points, found.lineup.swept if points else ())
     return measured
 
 

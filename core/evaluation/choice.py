@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from ..errors import UsageError, unknown_name
 from ..metrics.catalog import ALIASES, METRICS
 from ..metrics.registry import Metric
-from ..metrics.scoring import Choice
 from ..metrics.supplies import Sources
 from .task import Task
 
@@ -19,35 +19,60 @@ _ONLY_BY_NAME = "ngrams:CorpusDistinct"
 _FROM_LANGUAGE_MODEL = frozenset({"next_tokens", "token_logprobs", "token_logprobs_and_text"})
 
 
-def choose_measures(names: Sequence[str] | None, task: Task, sources: Sources, quality_model: str | None) -> Choice:
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What is measured of a task.
+
+    Attributes:
+        metrics: Metrics of the catalog, in the order asked for.
+        skipped: Members of `all` whose needs are not met, each with what is missing.
+        own: The task's own metrics that the user named; None where none of any task is named.
+    """
+
+    metrics: list[Metric]
+    skipped: dict[str, str]
+    own: frozenset[str] | None = None
+
+
+def choose_measures(
+    names: Sequence[str] | None,
+    task: Task,
+    sources: Sources,
+    quality_model: str | None,
+    tasks: Sequence[Task] = (),
+) -> Measures:
     """The metrics behind names, and what `all` had to leave out.
 
     Args:
-        names: As the user wrote them: any metric of the catalog, or `all` for every one of whole sets and runs whose
-            needs are met; None for the task's own.
+        names: As the user wrote them: any metric of the catalog or of what the task read, or `all` for every one of
+            whole sets and runs whose needs are met; None for the task's usual ones.
         task: The task.
         sources: Where models and tables are.
         quality_model: Language model that the user named, or None.
+        tasks: All tasks of the call: a name that only another one knows is left to it.
 
     Raises:
         UsageError: An unknown name, or a metric whose needs are not met.
     """
     if names is None:
-        return Choice([METRICS[name] for name in task.metrics], {})
+        return Measures([METRICS[name] for name in task.metrics], {})
     if not names:
         raise UsageError("no metric named; see divtool metrics")
+    of_tasks = {metric.name for one in (task, *tasks) for metric in one.own}
+    own = of_tasks.intersection(names)
     chosen: dict[str, Metric] = {}
     skipped: dict[str, str] = {}
     for name in names:
         if name == ALL:
             _take_all(chosen, skipped, sources, quality_model)
-            continue
-        metric = _named(ALIASES.get(name, name))
-        if missing := _missing(metric, quality_model):
-            raise UsageError(f"the metric {name}: {missing}")
-        chosen[metric.name] = metric
+        elif name not in own:
+            metric = _named(ALIASES.get(name, name), of_tasks)
+            if missing := _missing(metric, quality_model):
+                raise UsageError(f"the metric {name}: {missing}")
+            chosen[metric.name] = metric
     chosen.pop("words", None)  # The length row stands in every table.
-    return Choice(list(chosen.values()), {name: why for name, why in skipped.items() if name not in chosen})
+    left_out = {name: why for name, why in skipped.items() if name not in chosen}
+    return Measures(list(chosen.values()), left_out, frozenset(own) if own else None)
 
 
 def headline(task: Task, metrics: Sequence[Metric]) -> str | None:
@@ -66,11 +91,12 @@ def _take_all(chosen: dict[str, Metric], skipped: dict[str, str], sources: Sourc
                 chosen[metric.name] = metric
 
 
-def _named(name: str) -> Metric:
+def _named(name: str, of_tasks: Iterable[str]) -> Metric:
     if name.startswith("dd_"):
         raise UsageError(f"'{name}' comes with --deciles FILE, for every metric of that map")
     if name not in METRICS:
-        raise unknown_name("metric", name, [ALL, *(known for known in METRICS if not known.startswith("dd_"))])
+        known = [ALL, *(metric for metric in METRICS if not metric.startswith("dd_")), *sorted(of_tasks)]
+        raise unknown_name("metric", name, known)
     return METRICS[name]
 
 

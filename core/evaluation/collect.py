@@ -15,6 +15,7 @@ from ..models.names import check_adapter, check_model_name
 from ..models.options import LoadOptions
 from ..sampling.backend import Backend
 from ..sampling.open import open_backend
+from .matching import check_prefill
 from .runs import Run, SamplePlan, fitting_preset, read_run, sample_run
 from .sources import Lineup, Source
 from .task import Task
@@ -83,6 +84,8 @@ class Collector:
                 self.warn(f"{source.file}: {note}")
             self._share_out(source, run, found)
         self._refuse(found)
+        if self.plan.preset is not None:
+            self._check_prefills(found, self.plan)
         return found
 
     def _path(self, source: Source, task: Task) -> Path:
@@ -95,7 +98,7 @@ class Collector:
     def _share_out(self, source: Source, run: Run, found: Collection) -> None:
         """Give each task the responses to its own prompts; a call of one task takes them all."""
         for task in self.tasks:
-            own = self.plan.ids(task) if len(self.tasks) > 1 else None
+            own = self.plan.ids(task) if len(self.tasks) > 1 or task.drawing is not None else None
             responses = {p: records for p, records in run.responses.items() if own is None or p in own}
             if responses:
                 found.runs[source.origin, task.name] = replace(run, responses=responses)
@@ -133,6 +136,7 @@ class Collector:
         """
         plan = self.plan
         by_model: dict[tuple[str | None, str | None], list[Source]] = {}
+        drawn: dict[bytes, Path] = {}
         for source in self._models():
             by_model.setdefault((source.model, source.adapter), []).append(source)
         for (model, adapter), own in by_model.items():
@@ -140,17 +144,43 @@ class Collector:
             if plan.preset is None:
                 plan = replace(plan, preset=fitting_preset(backend))
                 self.announce(f"preset {plan.preset}, for every model of this call")
+                self._check_prefills(found, plan)
             for source in own:
                 for task in self.tasks:
                     if task.name in found.refused or task.name in found.failed:
                         continue
                     try:
-                        path = self._draw(source, task, replace(plan, settings=source.settings), backend)
+                        path = self._drawn(source, task, replace(plan, settings=source.settings), backend, drawn)
                     except Exception as error:
                         found.failed[task.name] = error
                     else:
                         found.files[source.origin, task.name] = path
             del backend  # Before the next one is loaded.
+
+    def _check_prefills(self, found: Collection, plan: SamplePlan) -> None:
+        """Raise `UsageError` where what is to be drawn would be begun otherwise than the file that it meets."""
+        base = self.lineup.baseline
+        for task in (task for task in self.tasks if task.prefill and base is not None):
+            for source in self.lineup.runs:
+                for file, model in ((source, base), (base, source)):
+                    run = found.runs.get((file.origin, task.name)) if file is not None else None
+                    if run is not None and model is not None and model.model is not None:
+                        check_prefill(run, model.name, plan.options(task).prefill)
+
+    def _drawn(self, source: Source, task: Task, plan: SamplePlan, backend: Backend, drawn: dict[bytes, Path]) -> Path:
+        """The file of a model's responses: one that was drawn in the same way, if only by the usual settings, or new.
+
+        Args:
+            source: The model.
+            task: What it is asked.
+            plan: How.
+            backend: The model, loaded.
+            drawn: The files of this call by what their responses depend on; gets a new one.
+        """
+        key = dumps({"task": task.name, **self._asked(source, task, plan)})
+        if key not in drawn:
+            drawn[key] = self._draw(source, task, plan, backend)
+        return drawn[key]
 
     def _draw(self, source: Source, task: Task, plan: SamplePlan, backend: Backend) -> Path:
         """Draw a model's responses to a task, or what is lacking of them; the answer is their file."""
@@ -170,13 +200,12 @@ class Collector:
             with replacing(beside) as temporary:
                 temporary.write_bytes(dumps(asked))
         self.announce(f"sampling {source.name} into {path}")
-        with self.progress(len(plan.rows(task)) * plan.options(task).samples) as (on_tokens, on_done):
+        with self.progress(plan.total(task)) as (on_tokens, on_done):
             sample_run(backend, task, plan, path, resume=resume, on_tokens=on_tokens, on_done=on_done)
         return path
 
     def _asked(self, source: Source, task: Task, plan: SamplePlan) -> dict[str, object]:
         """All that the responses depend on."""
-        options = plan.options(task)
         return {
             "model": source.model,
             "adapter": source.adapter,
@@ -184,10 +213,7 @@ class Collector:
             "dtype": self.loading.dtype,
             "four_bit": self.loading.four_bit,
             "prompts": f"{short_hash([row.data for row in plan.rows(task)]):016x}",
-            "samples": options.samples,
-            "seed": options.seed,
-            "prefill": options.prefill,
-            **options.decoding.params("direct"),
+            **plan.asked(task),
         }
 
 
@@ -202,6 +228,7 @@ class Collection:
         lacking: Origins and tasks that have none.
         refused: By task, why it is left out.
         failed: By task, what went wrong while it was sampled.
+        human: Responses by humans to the same prompts, or None.
     """
 
     lineup: Lineup
@@ -210,6 +237,7 @@ class Collection:
     lacking: set[tuple[object, str]] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, Exception] = field(default_factory=dict)
+    human: Run | None = None
 
     def of(self, task: str) -> tuple[list[Run], Run | None]:
         """The runs of a task that have responses, and the baseline, which is an object of its own.
@@ -223,6 +251,10 @@ class Collection:
         runs = [self._open(source, task, opened) for source in self.lineup.runs if self._there(source, task)]
         base = self.lineup.baseline
         return runs, self._open(base, task, opened) if base is not None else None
+
+    def swept(self, task: str) -> list[Run]:
+        """The baseline's responses to a task at each point of the sweep."""
+        return [self._open(source, task, {}) for source in self.lineup.sweep]
 
     def _there(self, source: Source, task: str) -> bool:
         return (source.origin, task) not in self.lacking

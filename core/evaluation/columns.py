@@ -39,6 +39,7 @@ class Column:
         comparable: Whether the number is comparable with published ones.
         of_words: Whether it rests on word vectors.
         more: Further keys of the row.
+        note: What a reader must know.
     """
 
     metric: str
@@ -53,6 +54,7 @@ class Column:
     comparable: bool = False
     of_words: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Columns:
         read: What the task read in a response.
         rarefied: To how many usable responses counts of whole runs are brought down.
         unit: What a unit is called: "prompt" or "block".
+        published: Metrics whose numbers are comparable with published ones.
     """
 
     groups: Groups
@@ -94,6 +97,7 @@ class Columns:
     read: Callable[[Record], Reading]
     rarefied: int = 0
     unit: str = "prompt"
+    published: frozenset[str] = frozenset()
 
     def of(self, metric: Metric, part: Part) -> Column:
         """A metric of single responses, of sets or of whole runs, over what is usable where it is about diversity."""
@@ -225,7 +229,7 @@ class Columns:
     ) -> Column:
         return Column(
             metric=name, units=units, direction=metric.direction, definition=definition, role=role, level="set",
-            null=null, used=used,
+            null=null, used=used, comparable=name in self.published,
         )  # fmt: skip
 
     @property

@@ -16,7 +16,8 @@ from ..metrics.supplies import Supply
 from ..metrics.text import Tokenizer
 
 Embed = Callable[[list[str]], Any]
-Rate = Callable[[Record], float]
+Rate = Callable[[Record], float | None]
+_RATED = "rated_texts"
 # Records of a run to what a metric of whole runs takes of each, one at a time.
 Feed = Callable[[Sequence[Record]], Iterable[Any]]
 
@@ -36,15 +37,20 @@ class PromptGroup(GroupFeatures):
         responses: Sequence[ResponseFeatures],
         embed: Embed | None,
         style_embed: Embed | None,
-        ratings: Sequence[float],
+        ratings: Sequence[float | None],
     ) -> None:
-        super().__init__(responses, embed, style_embed, ratings)
+        read = [rating for rating in ratings if rating is not None]
+        super().__init__(responses, embed, style_embed, read)
+        self._rated = len(read) == len(ratings)
         self._values: dict[str, Any] = {}
 
     def value(self, metric: Metric, function: Callable[[Any], Any]) -> Any:
         """What a metric gives: one value for level ``set``, else one for each response."""
         if metric.name not in self._values:
-            if metric.level == "response":
+            found: Any
+            if metric.takes == _RATED and not self._rated:
+                found = None
+            elif metric.level == "response":
                 found = [function(response.get(metric.takes)) for response in self.responses]
             else:
                 found = function(self.get(metric.takes))
@@ -61,7 +67,7 @@ class Groups:
         supplied: Supplied features of the records.
         embed: Sentence vectors of their texts, or None.
         style_embed: Style vectors of their texts, or None for ``style-lite``.
-        rate: What a record is worth, 1 to 10.
+        rate: What a record is worth, 1 to 10; where one of a prompt is None, metrics of what texts are worth are too.
     """
 
     def __init__(

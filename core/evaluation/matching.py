@@ -34,6 +34,25 @@ def matching_notes(run: Run, baseline: Run) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def check_prefill(run: Run, other: str, prefill: str) -> None:
+    """Raise `UsageError` where a file's answers were begun otherwise than those that are to be drawn.
+
+    Args:
+        run: The responses of the file; nothing is said of a file that does not state its settings.
+        other: What is drawn, by name.
+        prefill: How its answers will be begun; "" for nothing.
+    """
+    params = _params(run)
+    if params and params.get("prefill", []) != ([prefill] if prefill else []):
+        raise _begun_differently(run.name, other)
+
+
+def _begun_differently(name: str, other: str) -> UsageError:
+    return UsageError(
+        f"the answers of {name} and {other} were begun differently (prefill); sample both with the same --prefill"
+    )
+
+
 def _decoding(run: Run, baseline: Run) -> str:
     """Which settings of the decoding differ; nothing is said where a side does not state them."""
     own, other = _params(run), _params(baseline)
@@ -45,10 +64,7 @@ def _decoding(run: Run, baseline: Run) -> str:
         if a == b:
             continue
         if key == "prefill":
-            raise UsageError(
-                f"the answers of {run.name} and {baseline.name} were begun differently (prefill); "
-                "sample both with the same --prefill"
-            )
+            raise _begun_differently(run.name, baseline.name)
         parts.append(f"{key} {_listed(a)} against {_listed(b)}")
     return f"decoding differs: {', '.join(parts)}" if parts else ""
 
@@ -59,7 +75,9 @@ def _params(run: Run) -> dict[str, list[Any]]:
     for records in run.responses.values():
         for record in records:
             params = record.get("params")
-            for key, value in params.items() if isinstance(params, dict) else ():
+            # A penalty of 1 is left out of the records.
+            stated = {"repetition_penalty": 1.0, **params} if isinstance(params, dict) and params else {}
+            for key, value in stated.items():
                 found.setdefault(key, {})[repr(value)] = value
     return {key: [values[name] for name in sorted(values)] for key, values in found.items()}
 

@@ -21,6 +21,7 @@ from .columns import has_twin
 from .feeds import open_feeds
 from .groups import Feed
 from .measure import Measurer, Truncation
+from .quality import Quality
 from .rows import MARGINS
 from .task import Task, TaskMetric
 from .task_options import TaskOptions
@@ -41,6 +42,7 @@ class MeasurePlan:
         truncate: How many words the truncated twins keep.
         margins: Largest losses of quality that count as none, where the user set them.
         seed: For resampling.
+        own: The task's own metrics that the user named; None where none is named.
     """
 
     task: Task
@@ -52,6 +54,7 @@ class MeasurePlan:
     truncate: Truncation
     margins: Mapping[str, float]
     seed: int
+    own: frozenset[str] | None = None
 
     @classmethod
     def settled(
@@ -67,6 +70,7 @@ class MeasurePlan:
         truncate: Truncation = "auto",
         margins: Mapping[str, float] | None = None,
         seed: int = 0,
+        tasks: Sequence[Task] = (),
     ) -> MeasurePlan:
         """Choose the metrics and read the map.
 
@@ -81,6 +85,7 @@ class MeasurePlan:
             truncate: How many words the truncated twins keep: a number, "auto" or "none".
             margins: As `parse_margins` gives them.
             seed: For resampling.
+            tasks: All tasks of the call, of which one at least must know each name.
 
         Raises:
             DivtoolError: A name that does not exist, needs that are not met, or a map that does not fit.
@@ -88,20 +93,25 @@ class MeasurePlan:
         find_tokenizer(tokenizer)
         if sources.equivalence is not None:
             check_model_name("pair classifier", sources.equivalence)
-        choice = choose_measures(names, task, sources, quality_model)
+        if sources.reward_model is not None:
+            check_model_name("reward model", sources.reward_model)
+        choice = choose_measures(names, task, sources, quality_model, tasks)
+        rewards = [METRICS["reward"]] if sources.reward_model is not None else []
         setup = Setup(
             tokenizer=tokenizer,
             embedder=sources.embedder,
             style=sources.style_embedder,
             quality_model=quality_model or "",
+            reward_model=sources.reward_model or "",
             alike=_alike(sources),
             settings=settings or {},
+            published=task.published(sources, settings or {}) if task.published else frozenset(),
         )
         definitions = {name: definition(metric, setup) for name, metric in METRICS.items()}
         chart = DecileMap.read(deciles, definitions, tokenizer) if deciles is not None else None
         return cls(
             task=task,
-            metrics=choice.metrics,
+            metrics=[*choice.metrics, *rewards] if not task.items else [],
             skipped=choice.skipped,
             sources=replace(sources, quality_model=quality_model) if quality_model else sources,
             setup=setup,
@@ -109,6 +119,7 @@ class MeasurePlan:
             truncate=truncate,
             margins=margins or {},
             seed=seed,
+            own=choice.own,
         )
 
     def open(self, announce: Announce) -> Measurer:
@@ -124,8 +135,15 @@ class MeasurePlan:
 
     def directions(self) -> dict[str, str]:
         """The direction of every measure that rows can be about, by name."""
-        own: list[Metric | TaskMetric] = [*self.metrics, *self.task.variants, *self.task.own]
+        if self.task.items:
+            return {measure.name: measure.direction for measure in self.task.items}
+        named = [
+            metric for metric in self.task.own if self.own is None or metric.name in {*self.own, self.task.headline}
+        ]
+        own: list[Metric | TaskMetric] = [*self.metrics, *self.task.variants, *named]
         found = {metric.name: str(metric.direction) for metric in own}
+        if "reward" in found:
+            found["reward"] = "+"
         found |= {f"{metric.name}_all": str(metric.direction) for metric in self.metrics if metric.level == "set"}
         if self.truncate != "none":
             found |= {f"{metric.name}_trunc": str(metric.direction) for metric in self.metrics if has_twin(metric)}
@@ -134,7 +152,9 @@ class MeasurePlan:
         return found | {"usable_rate": "+", "words": "0"}
 
     def needed(self) -> list[Metric]:
-        """What is computed, the metrics behind the deciles included."""
+        """What is computed, the metrics behind the deciles included; for a task of items none of the catalog."""
+        if self.task.items:
+            return []
         return [*self.metrics, *(METRICS[name] for name in (self.deciles.metrics if self.deciles else ()))]
 
     def measurer(
@@ -152,20 +172,25 @@ class MeasurePlan:
             seed=self.seed,
             tools=tools,
             margins=self.margins,
+            own=self.own,
         )
 
 
-def parse_margins(texts: Iterable[str]) -> dict[str, float]:
+def parse_margins(texts: Iterable[str], keys: Iterable[str] = ()) -> dict[str, float]:
     """Margins of quality behind `NAME=VALUE`.
+
+    Args:
+        texts: As the user wrote them.
+        keys: Scores of the records that are measures of quality.
 
     Raises:
         UsageError: An unknown measure of quality, or no number above 0.
     """
-    found = {}
+    found, known = {}, [*MARGINS, *keys]
     for text in texts:
         name, _, right = (part.strip() for part in text.partition("="))
-        if name not in MARGINS:
-            raise unknown_name("measure of quality", name, MARGINS)
+        if name not in known:
+            raise unknown_name("measure of quality", name, known)
         try:
             value = float(right)
         except ValueError:
@@ -176,13 +201,19 @@ def parse_margins(texts: Iterable[str]) -> dict[str, float]:
     return found
 
 
-def open_all(plans: Sequence[MeasurePlan], announce: Announce, options: TaskOptions | None = None) -> list[Measurer]:
+def open_all(
+    plans: Sequence[MeasurePlan],
+    announce: Announce,
+    options: TaskOptions | None = None,
+    quality: Quality | None = None,
+) -> list[Measurer]:
     """Load what the plans of a call need, each model once; every distinct text is embedded once.
 
     Args:
         plans: One a task, all with the same sources.
         announce: Hears what takes long.
         options: What the user set for tasks.
+        quality: What further measures of quality are made of, or None.
 
     Raises:
         DivtoolError: A model or table cannot be loaded.
@@ -195,7 +226,10 @@ def open_all(plans: Sequence[MeasurePlan], announce: Announce, options: TaskOpti
         embedder = open_embedder(first.sources.embedder, first.sources, announce)
         supplies.embed = Supply(lambda record: record["response"], embedder.encode)
     if len(plans) > 1:
-        supplies.embed, supplies.style_embed = _remembered(supplies.embed), _remembered(supplies.style_embed)
+        supplies.embed = supplies.embed and supplies.embed.remembering()
+        supplies.style_embed = supplies.style_embed and supplies.style_embed.remembering()
+    if rewards := supplies.features.get("reward_logit"):
+        supplies.features["reward_logit"] = rewards.remembering()
     feeds = open_feeds(needed, first.sources.quality_model, first.sources.loading, announce)
     settings = _opened_settings(first, needed)
     tools = Tools(
@@ -205,7 +239,8 @@ def open_all(plans: Sequence[MeasurePlan], announce: Announce, options: TaskOpti
         vocabulary=options.vocabulary,
         announce=announce,
     )
-    return [plan.measurer(supplies, feeds, settings, tools) for plan in plans]
+    measurers = [plan.measurer(supplies, feeds, settings, tools) for plan in plans]
+    return [replace(one, quality=quality) for one in measurers] if quality is not None else measurers
 
 
 def _embeds_phrases(task: Task, options: TaskOptions) -> bool:
@@ -223,20 +258,6 @@ def _opened_settings(plan: MeasurePlan, needed: Sequence[Metric]) -> Mapping[str
 
     classifier = PairClassifier(plan.sources.equivalence, device=plan.sources.loading.device)
     return {**plan.setup.settings, "equivalent": classifier.same}
-
-
-def _remembered(supply: Supply | None) -> Supply | None:
-    """A supply that computes nothing twice: tasks may look at the same responses."""
-    if supply is None:
-        return None
-    known: dict[Any, Any] = {}
-
-    def compute(keys: list[Any]) -> list[Any]:
-        if new := [key for key in keys if key not in known]:
-            known.update(zip(new, supply.compute(new), strict=True))
-        return [known[key] for key in keys]
-
-    return Supply(supply.key, compute)
 
 
 def _alike(sources: Sources) -> str:

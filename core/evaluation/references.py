@@ -1,15 +1,18 @@
-"""Made runs that say how to read a number: one response over and over, and responses that have nothing in common."""
+"""Runs that say how to read a number: one response over and over, responses with nothing in common, and humans'."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from ..draws import generator
+from ..errors import InputError
 from ..jsonl import Record
-from .runs import Run
+from .runs import Run, read_run
 
-IDENTICAL, UNRELATED = "[identical]", "[unrelated]"
+IDENTICAL, UNRELATED, HUMAN = "[identical]", "[unrelated]", "[human]"
+# One response by a human says nothing about how much humans differ.
+_LEAST_HUMAN = 2
 
 
 def identical(run: Run, usable: Callable[[Record], bool]) -> Run:
@@ -49,3 +52,49 @@ def dealt(run: Run, made: Sequence[Record]) -> Run:
     rest = iter(made)
     responses = {p: [next(rest) for _ in records] for p, records in run.responses.items()}
     return replace(run, name=UNRELATED, responses=responses)
+
+
+def human_beside(human: Run, run: Run, seed: int) -> tuple[Run, ...]:
+    """Responses by humans, and as many of a run to each of the same prompts; nothing where they share no prompt.
+
+    Prompts with fewer than 2 responses on either side are left out. Where there are more by humans than by the run,
+    those that count are drawn; the run's are the first ones.
+
+    Args:
+        human: All responses by humans.
+        run: All responses of the run.
+        seed: Fixes the draws.
+    """
+    sizes = {p: min(len(own), len(run.responses.get(p, ()))) for p, own in human.responses.items()}
+    sizes = {p: size for p, size in sorted(sizes.items()) if size >= _LEAST_HUMAN}
+    if not sizes:
+        return ()
+    drawn: dict[str, list[Record]] = {}
+    for prompt_id, size in sizes.items():
+        order = generator(seed, "human", prompt_id).permutation(len(human.responses[prompt_id]))
+        drawn[prompt_id] = [human.responses[prompt_id][place] for place in sorted(order[:size].tolist())]
+    beside = {p: run.responses[p][:size] for p, size in sizes.items()}
+    return replace(human, name=HUMAN, responses=drawn), replace(run, responses=beside)
+
+
+def read_human(path: str, asked: Collection[str], *, skip_bad: bool = False) -> Run:
+    """Responses by humans, some of which answer prompts of the call.
+
+    Args:
+        path: Response records.
+        asked: The prompt_ids of the call.
+        skip_bad: Count bad lines and go on.
+
+    Raises:
+        InputError: No such records, or no prompt with two of them is among those of the call.
+    """
+    human = read_run(HUMAN, path, skip_bad=skip_bad)
+    enough = [p for p, records in human.responses.items() if len(records) >= _LEAST_HUMAN]
+    if not enough:
+        raise InputError(path, "no prompt has 2 responses or more by humans")
+    if not set(enough) & set(asked):
+        examples = " against ".join(", ".join(sorted(ids)[:3]) or "none" for ids in (enough, asked))
+        raise InputError(
+            path, f"no prompt with 2 responses or more by humans is asked: {examples}", "give both the same prompt_id"
+        )
+    return human

@@ -198,7 +198,10 @@ def _note(found: Estimate, row: _Row) -> str:
     if row.lone:
         return "k = 1"
     columns = [row.column, *([row.against] if row.against else [])]
+    if row.column.note and not found.n_units:
+        return row.column.note
     notes = [found.note] if found.note else []
+    notes += dict.fromkeys(column.note for column in columns if column.note)
     if found.left_out > _UNRELIABLE * (found.n_units + found.left_out):
         share = found.left_out / (found.n_units + found.left_out)
         notes.append(f"unreliable: null on {share:.1%} of prompts ({columns[0].null})")
@@ -229,7 +232,7 @@ def _against(found: Comparison, row: _Row, baseline: Side, margins: Mapping[str,
     }
     if row.column.role in _WITH_MARGIN:
         record["margin"] = margin = _margin(row, margins)
-        if margin:
+        if margin and (found.value or found.baseline_value or row.column.metric != "usable_rate"):
             better: Direction = "-" if row.column.direction == "-" else "+"
             record["verdict"] = noninferiority_verdict(found.delta_ci_low, found.delta_ci_high, margin, better)
     return record

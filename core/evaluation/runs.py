@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..sampling.open import open_strategy
 from ..sampling.prompt_sets import builtin_rows
 from ..sampling.run import SampleOptions, Sampler
 from ..sampling.strategies import StrategyOptions
+from .hooks import DrawPlan
 from .task import Preset, Task
 
 # Below this size a model gets the quick preset unless another is asked for.
@@ -70,6 +71,8 @@ class SamplePlan:
         Raises:
             DivtoolError: The task has no prompts or fewer, or the file cannot be read.
         """
+        if task.drawing is not None:
+            return [Row(record, task.name) for record in task.drawing.prompts()]
         given = self.prompt_file if task.prompts_from_file else None
         name = task.prompts() if given is None else ""
         usual = self._preset(task).prompts
@@ -80,21 +83,44 @@ class SamplePlan:
 
     def ids(self, task: Task) -> set[str] | None:
         """The prompt_ids of all prompts that a task may ask; None where any prompt will do."""
+        if task.drawing is not None:
+            return {record["prompt_id"] for record in task.drawing.prompts()}
         if task.prompts_from_file and self.prompt_file is not None:
             return {row.data["prompt_id"] for row in RowReader(str(self.prompt_file), check_prompt)}
         if task.prompt_set is None:
             return None
         return {row.data["prompt_id"] for row in builtin_rows(task.prompt_set, None, self.seed)}
 
+    def total(self, task: Task) -> int:
+        """How many responses there will be."""
+        return task.drawing.total if task.drawing is not None else len(self.rows(task)) * self.options(task).samples
+
+    def asked(self, task: Task) -> dict[str, Any]:
+        """What the responses depend on beside the model and the prompts."""
+        if task.drawing is not None:
+            return {"seed": self.draw_seed, **task.drawing.settings}
+        options = self.options(task)
+        own = {"samples": options.samples, "seed": options.seed, "prefill": options.prefill}
+        return own | options.decoding.params("direct")
+
+    @property
+    def draw_seed(self) -> int:
+        """The seed of the draws: that of the run, else that of the call."""
+        return int(dict(self.settings).get("seed", self.seed))
+
     def options(self, task: Task) -> SampleOptions:
         """How they are asked."""
         preset = self._preset(task)
-        own: dict[str, Any] = dict(self.settings)
-        seed = own.pop("seed", self.seed)
-        usual = Decoding(top_p=preset.top_p, max_new_tokens=preset.max_new_tokens)
+        own: dict[str, Any] = {name: value for name, value in self.settings if name != "seed"}
+        usual = Decoding(
+            top_p=preset.top_p,
+            top_k=preset.top_k,
+            max_new_tokens=preset.max_new_tokens,
+            repetition_penalty=preset.repetition_penalty,
+        )
         return SampleOptions(
             samples=self.samples or preset.samples,
-            seed=seed,
+            seed=self.draw_seed,
             batch_size=self.batch_size,
             decoding=replace(usual, **own),
             prefill=self._prefill(task, preset),
@@ -196,13 +222,23 @@ def sample_run(
         on_done: Hears of responses.
     """
     old = path if resume and path.is_file() else None
-    sampler = Sampler(backend, open_strategy("direct", StrategyOptions()), plan.options(task), on_tokens)
     with RecordWriter(str(path), append=old is not None) as writer:
-        for records in sampler.run(plan.rows(task), finished_rows(old)):
+        for records in _drawn(backend, task, plan, finished_rows(old), on_tokens):
             for record in records:
                 writer.write(record)
             writer.flush()
             on_done(len(records))
+
+
+def _drawn(
+    backend: Backend, task: Task, plan: SamplePlan, finished: Iterator[Row], on_tokens: Callable[[int], None]
+) -> Iterator[list[Record]]:
+    """The responses that are lacking, batch by batch."""
+    if task.drawing is not None:
+        own = DrawPlan(seed=plan.draw_seed, batch_size=plan.batch_size, finished=finished, on_tokens=on_tokens)
+        return task.drawing.draw(backend, own)
+    sampler = Sampler(backend, open_strategy("direct", StrategyOptions()), plan.options(task), on_tokens)
+    return sampler.run(plan.rows(task), finished)
 
 
 def fitting_preset(backend: Backend) -> str:

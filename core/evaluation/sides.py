@@ -31,6 +31,15 @@ def common(runs: Sequence[Run]) -> list[Run]:
     return _equal_sizes([replace(run, responses={p: run.responses[p] for p in shared}) for run in runs])
 
 
+def paired(runs: Iterable[Run], baseline: Run | None) -> list[list[Run]]:
+    """Each run before its baseline, or alone without one, on what both have.
+
+    Raises:
+        InputError: A run and the baseline share no prompt.
+    """
+    return [common([run] if baseline is None or baseline is run else [run, baseline]) for run in runs]
+
+
 def _equal_sizes(runs: Sequence[Run]) -> list[Run]:
     sizes = {p: min(len(run.responses[p]) for run in runs) for p in runs[0].responses}
     return [replace(run, responses={p: run.responses[p][:n] for p, n in sizes.items()}) for run in runs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from ..sampling.backend import Decoding
 Setting = tuple[str, float]
 
 _WHOLE = ("top_k", "max_new_tokens", "seed")
-SETTINGS = ("temperature", "top_p", "min_p", *_WHOLE)
+SETTINGS = ("temperature", "top_p", "min_p", "repetition_penalty", *_WHOLE)
+SWEPT = ("temperature", "top_p", "min_p")
 _FILE_SUFFIXES = frozenset({".jsonl", ".json", ".ndjson", ".gz", ".zst"})
 _LONGEST_STEM = 60
 
@@ -31,6 +32,7 @@ class Source:
         model: Model to sample.
         adapter: LoRA adapter on it.
         settings: Decoding, and the seed, where they differ from those of the call.
+        swept: Of a point of a sweep, the setting that tells it from the others.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Source:
     model: str | None = None
     adapter: str | None = None
     settings: tuple[Setting, ...] = ()
+    swept: Setting | None = None
 
     @property
     def origin(self) -> tuple[str | None, str | None, str | None, tuple[Setting, ...]]:
@@ -53,15 +56,22 @@ class Lineup:
     Attributes:
         runs: What is measured, the baseline apart.
         baseline: What each run is compared with, or None.
+        sweep: The baseline at several values of one setting, in their order: the points of its curve.
     """
 
     runs: tuple[Source, ...]
     baseline: Source | None
+    sweep: tuple[Source, ...] = ()
 
     @property
     def every(self) -> list[Source]:
         """All of them, the baseline first: it is drawn first, and its size decides on the preset."""
-        return [*([self.baseline] if self.baseline else []), *self.runs]
+        return [*([self.baseline] if self.baseline else []), *self.runs, *self.sweep]
+
+    @property
+    def swept(self) -> list[Setting]:
+        """The setting of each point of the sweep."""
+        return [source.swept for source in self.sweep if source.swept is not None]
 
     @property
     def itself(self) -> bool:
@@ -69,15 +79,16 @@ class Lineup:
         return self.baseline is not None and any(run.origin == self.baseline.origin for run in self.runs)
 
 
-def line_up(runs: Iterable[Source], baseline: str | None) -> Lineup:
+def line_up(runs: Iterable[Source], baseline: str | None, sweep: str | None = None) -> Lineup:
     """The runs, and what they are compared with.
 
     Args:
         runs: What the user named, in order.
         baseline: The name of one of them, or [NAME=]FILE, MODEL or MODEL+ADAPTER; None for no comparison.
+        sweep: A setting and its values, such as temperature=0.5,0.7,1.0, to draw the baseline at; None for no curve.
 
     Raises:
-        UsageError: Two runs of one name, or a name without anything behind it.
+        UsageError: Two runs of one name, a name without anything behind it, or a sweep without a model or values.
     """
     sources = list(runs)
     names = [source.name for source in sources]
@@ -87,7 +98,8 @@ def line_up(runs: Iterable[Source], baseline: str | None) -> Lineup:
     base = _baseline(baseline, sources) if baseline is not None else None
     if base is not None and len(sources) > 1:
         sources = [source for source in sources if source is not base]
-    return _stemmed(Lineup(tuple(sources), base))
+    points = () if sweep is None else _sweep(sweep, base)
+    return _stemmed(Lineup(tuple(sources), base, points))
 
 
 def _baseline(text: str, runs: Sequence[Source]) -> Source:
@@ -100,6 +112,36 @@ def _baseline(text: str, runs: Sequence[Source]) -> Source:
     if same is None and any(source.name == base.name for source in runs):
         raise UsageError(f"a run and the baseline are both called '{base.name}'; name one of them otherwise")
     return same or base
+
+
+def _sweep(text: str, baseline: Source | None) -> tuple[Source, ...]:
+    """The baseline at each value of a setting, in their order."""
+    if baseline is None or baseline.model is None:
+        there = "there is none" if baseline is None else f"{baseline.name} is a file"
+        raise UsageError(f"--sweep draws the baseline anew: give --baseline MODEL ({there})")
+    key, sign, right = text.partition("=")
+    key = key.strip().replace("-", "_")
+    if not sign or not right.strip():
+        raise UsageError(f"--sweep {text}: give a setting and its values: temperature=0.5,0.7,0.85,1.0,1.3")
+    if key not in SWEPT:
+        raise unknown_name("setting to sweep", key, SWEPT)
+    values = sorted(_number(f"--sweep {text}", key, part) for part in right.split(","))
+    if len(set(values)) < max(2, len(values)):
+        raise UsageError(f"--sweep {text}: a curve takes two values or more, all different")
+    usual = dict(baseline.settings)
+    return tuple(_point(baseline, {**usual, key: value}, (key, value)) for value in values)
+
+
+def _point(baseline: Source, settings: dict[str, float], swept: Setting) -> Source:
+    _check_decoding(settings)
+    key, value = swept
+    return replace(
+        baseline,
+        name=f"[{key}={value}]",
+        stem=f"sweep-{key}-{value}",
+        settings=tuple(sorted(settings.items())),
+        swept=swept,
+    )
 
 
 def parse_source(text: str) -> Source:
@@ -157,8 +199,13 @@ def _settings(what: str) -> tuple[str, tuple[Setting, ...]]:
     if not head or "=" not in tail:
         return what, ()
     found = dict(_setting(part) for part in tail.split(","))
-    Decoding(**{key: value for key, value in found.items() if key != "seed"})  # type: ignore[arg-type]
+    _check_decoding(found)
     return head, tuple(sorted(found.items()))
+
+
+def _check_decoding(settings: Mapping[str, float]) -> None:
+    """Raise `UsageError` for values out of range."""
+    Decoding(**{key: value for key, value in settings.items() if key != "seed"})  # type: ignore[arg-type]
 
 
 def _setting(part: str) -> Setting:
@@ -166,13 +213,17 @@ def _setting(part: str) -> Setting:
     key = key.replace("-", "_")
     if key not in SETTINGS:
         raise unknown_name("setting of a model", key, SETTINGS)
-    try:
-        value = int(text) if key in _WHOLE else float(text)
-    except ValueError:
-        raise UsageError(f"'@{part.strip()}': {key} takes a number") from None
+    value = _number(f"'@{part.strip()}'", key, text)
     if key == "seed" and not 0 <= value < 2**63:
         raise UsageError(f"'@{part.strip()}': seeds are 0 to 2^63 - 1")
     return key, value
+
+
+def _number(where: str, key: str, text: str) -> float:
+    try:
+        return int(text) if key in _WHOLE else float(text)
+    except ValueError:
+        raise UsageError(f"{where}: {key} takes a number") from None
 
 
 def _stemmed(lineup: Lineup) -> Lineup:
@@ -194,4 +245,5 @@ def _stemmed(lineup: Lineup) -> Lineup:
     if base is not None and id(base) not in made:
         made[id(base)] = stemmed(base, "baseline")
     runs: Sequence[Source] = [made[id(source)] for source in lineup.runs]
-    return Lineup(tuple(runs), made[id(base)] if base is not None else None)
+    points = tuple(stemmed(source, "") for source in lineup.sweep)
+    return Lineup(tuple(runs), made[id(base)] if base is not None else None, points)

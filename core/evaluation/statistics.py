@@ -25,6 +25,7 @@ from ..resampling import (
     interval,
     sign_flip_p,
     sign_flip_ps,
+    smallest_flip_p,
 )
 
 __all__ = [
@@ -50,6 +51,9 @@ __all__ = [
     "noninferiority_verdict",
     "sign_flip_p",
     "sign_flip_ps",
+    "size_note",
+    "smallest_flip_p",
+    "unreachable",
 ]
 
 Floats = NDArray[np.float64]
@@ -95,6 +99,19 @@ _ADJUSTMENTS: dict[Adjustment, Callable[[Sequence[float | None]], list[float | N
 def adjust(p_values: Sequence[float | None], method: Adjustment = "holm") -> list[float | None]:
     """P-values of one family, adjusted by Holm or by Benjamini-Hochberg."""
     return _ADJUSTMENTS[method](p_values)
+
+
+def unreachable(n_units: Sequence[int], method: Adjustment = "holm") -> list[bool]:
+    """Of each comparison of a family, whether its adjusted p stays above .05 whatever the responses are.
+
+    No comparison of n units has a smaller p than `smallest_flip_p`, and no adjusted p falls when another p rises, so
+    that the smallest ones of all, adjusted together, are the smallest adjusted ones.
+
+    Args:
+        n_units: Units of each comparison that has a p.
+        method: As in `adjust`.
+    """
+    return [p is not None and p >= 0.05 for p in adjust([smallest_flip_p(n) for n in n_units], method)]
 
 
 def detectable_delta(differences: ArrayLike) -> float | None:
@@ -199,7 +216,7 @@ def _defined(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _note(n: int, left_out: int) -> str:
+def size_note(n: int, left_out: int) -> str:
     """What a reader must know about the number of units."""
     notes = []
     if n < MIN_UNITS:
@@ -277,7 +294,7 @@ def estimate_many(
             ci_high=high,
             n_units=len(sample),
             left_out=len(units) - len(sample),
-            note=_note(len(sample), len(units) - len(sample)),
+            note=size_note(len(sample), len(units) - len(sample)),
         )
         for units, sample, (low, high) in zip(columns, kept, _intervals(kept, seed, task, resamples), strict=True)
     ]
@@ -308,7 +325,7 @@ def compare_many(
             ci_high=high,
             n_units=len(table),
             left_out=len(units) - len(table),
-            note=_note(len(table), len(units) - len(table)),
+            note=size_note(len(table), len(units) - len(table)),
             baseline_value=_mean(table[:, 1].tolist()),
             delta=_mean(difference.tolist()),
             delta_ci_low=delta_low,

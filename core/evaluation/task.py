@@ -11,8 +11,10 @@ from ..jsonl import Record
 from ..metrics.lexical import within_distinct
 from ..metrics.registry import Direction, Metric
 from ..metrics.text import words
+from .hooks import Drawing, ItemMeasure
 
 if TYPE_CHECKING:
+    from ..metrics.supplies import Sources
     from .tools import Tools
 
 # The shares of distinct 4-grams under which a text of so many words only goes round in circles.
@@ -30,6 +32,8 @@ class Preset:
         max_new_tokens: Longest response in tokens.
         top_p: Nucleus of the decoding; temperature is 1 throughout.
         prefill: Whether the answer is begun with the task's prefill, where it has one.
+        top_k: So many most likely tokens are kept; 0 keeps all.
+        repetition_penalty: As in `Decoding`.
     """
 
     prompts: int
@@ -37,6 +41,8 @@ class Preset:
     max_new_tokens: int
     top_p: float = 1.0
     prefill: bool = False
+    top_k: int = 0
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,11 @@ class TaskMetric:
 Read = Callable[[Sequence[Record], "Tools"], list[Reading]]
 
 
+def unread(records: Sequence[Record], tools: Tools) -> list[Reading]:
+    """The `read` of a task of items: only its measures look at responses."""
+    return [Reading(strict=False) for _ in records]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """An evaluation task.
@@ -119,13 +130,22 @@ class Task:
         unrelated: Draws made responses for the reference row of unrelated ones: (tools, how many, seed). Without it
             they are responses to other prompts.
         presets: By name: "quick", "standard", "paper".
+        published: Which metrics of the catalog have the parts of published figures, by the models and settings of the
+            call; None for none.
+        published_prompts: How many prompts those figures are of.
+        human: What is shown of responses by humans: the headline, or all metrics of sets.
+        note: What a reader must know of every number of the task.
+        items: Measures of single items, for a task that has no other ones and no headline.
+        caveat: What the definitions of these measures end in, such as what they cannot be compared with.
+        drawing: How it gets its responses where sampling its prompts would not do.
+        criteria: Name of what a judge rates its responses by; None where the usable rate says all about their quality.
     """
 
     name: str
-    headline: str
-    metrics: tuple[str, ...]
-    read: Read
-    usable_rule: str
+    headline: str = ""
+    metrics: tuple[str, ...] = ()
+    read: Read = unread
+    usable_rule: str = ""
     own: tuple[TaskMetric, ...] = ()
     variants: tuple[Metric, ...] = ()
     parsing: str = ""
@@ -135,6 +155,14 @@ class Task:
     prefill: str | None = None
     unrelated: Callable[[Tools, int, int], list[Record]] | None = None
     presets: Mapping[str, Preset] = field(default_factory=dict)
+    published: Callable[[Sources, Mapping[str, Any]], frozenset[str]] | None = None
+    published_prompts: int = 0
+    human: Literal["headline", "all"] = "headline"
+    note: str = ""
+    items: tuple[ItemMeasure, ...] = ()
+    caveat: str = ""
+    drawing: Drawing | None = None
+    criteria: str | None = None
 
     @property
     def leads_itself(self) -> bool:
@@ -154,7 +182,7 @@ class Task:
         if self.prompt_set is None:
             raise UsageError(
                 f"task {self.name} has no prompts of its own: it measures files; "
-                "sample the model first (divtool sample), and name the files of responses"
+                "sample the model first (divtool sample), and name the files of responses, or name a --protocol"
             )
         return self.prompt_set
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..errors import InputError, UsageError
 from .task import Task
+from .tasks.pool import POOL, following
 
 Prefill = Literal["auto", "on", "off"]
 
@@ -22,12 +23,35 @@ class TaskOptions:
         vocabulary: File of the words that count among them, or None for all.
         prompts: File of the prompts to ask, for a task without a set of its own.
         prefill: Whether answers are begun as the task says: "on", "off", or "auto" for the preset's way.
+        protocol: Published protocol that the task pool follows, by its arXiv number, or None.
     """
 
     vectors: Path | None = None
     vocabulary: Path | None = None
     prompts: Path | None = None
     prefill: Prefill = "auto"
+    protocol: str | None = None
+
+    def settled(self, tasks: Sequence[Task], preset: str | None) -> list[Task]:
+        """The tasks, with pool as the protocol has it.
+
+        Args:
+            tasks: The tasks of the call.
+            preset: The preset that the user named, or None.
+
+        Raises:
+            UsageError: No such protocol, no task that follows one, or no prompts for its full form.
+        """
+        if self.protocol is None:
+            return list(tasks)
+        if POOL not in tasks:
+            raise UsageError("--protocol is for --task pool")
+        if self.prompts is None and preset not in (None, "quick"):
+            raise UsageError(
+                f"--protocol {self.protocol} asks the prompts of a file: name it with --prompts, or take --preset quick"
+            )
+        pool = following(self.protocol, from_file=self.prompts is not None)
+        return [pool if task is POOL else task for task in tasks]
 
     def check(self, tasks: Sequence[Task]) -> None:
         """Raise an error for an option that no task of the call takes, and for a file that is not there.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import UsageError, unknown_name
 from ..jsonl import Record
 from ..resampling import MIN_UNITS
+from .frontier import MATCHED
 
 # By direction: what a bound can be set on. Each is the careful end where it is an end of an interval.
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -152,7 +153,11 @@ def check_quality(records: Sequence[Record], *, required: bool) -> list[Check]:
 def judged(records: Sequence[Record]) -> list[Record]:
     """The rows that are about runs: not the baseline's own, and no reference rows."""
     compared = any("delta" in record for record in records)
-    return [record for record in records if record["role"] != "reference" and ("delta" in record or not compared)]
+    return [
+        record
+        for record in records
+        if record["role"] != "reference" and ("delta" in record or record["role"] == "matched" or not compared)
+    ]
 
 
 def missed(checks: Iterable[Check]) -> str:
@@ -174,6 +179,8 @@ def _parse(text: str, known: Mapping[str, Mapping[str, str]], compared: bool) ->
     direction = known[task][metric]
     if direction not in FIELDS:
         raise UsageError(f"--fail-under {text}: {metric} has no better direction, so no bound can be missed")
+    if metric == MATCHED and field.startswith("delta"):
+        raise UsageError(f"--fail-under {text}: {metric} is a difference itself; set the bound on it or on ci_low")
     mirrored = field.replace("low", "high") if direction == "-" else field.replace("high", "low")
     if field not in FIELDS[direction] and mirrored in FIELDS[direction]:
         better = "lower" if direction == "-" else "higher"

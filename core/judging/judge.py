@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
@@ -14,7 +14,11 @@ from ..endpoint import Answer, Chat, Endpoint
 from ..errors import DivtoolError
 from ..records import Message
 from . import parsing, templates
-from .templates import Question
+from .comparing import Comparison, Orders, comparison, pair_orders, set_orders
+from .docket import Docket, Pair, Price, Rated, Sets
+from .extremes import Extremes, agreed, most_and_least, two_orders
+from .extremes import question as extremes_question
+from .templates import GENERAL, Question
 
 _Result = TypeVar("_Result")
 _Ask = tuple[Question, dict[str, Any]]
@@ -22,25 +26,12 @@ _UNRELIABLE_SHARE = 0.1
 _OPTIONAL = frozenset({"temperature", "seed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """How side a did against side b.
-
-    Attributes:
-        share: 1 where both orders prefer a, 0 where both prefer b, ½ for a tie, and for orders that do not agree;
-            None where either verdict could not be read.
-        verdicts: "a", "b", "tie" or None for each of the two orders, as they were asked.
-    """
-
-    share: float | None
-    verdicts: tuple[str | None, str | None]
-
-
 class Judge:
     """A model behind an endpoint that judges responses; it never learns where they come from.
 
-    An answer that cannot be read is asked for once more, in few words; then it is None and counted. Answers that can be
-    read are kept in the cache, by server and model, so that a second run asks only for the others.
+    An answer that cannot be read is asked for once more, in few words, as far as the budget goes; then it is None and
+    counted. Answers that can be read are kept in the cache, by server and model, so that a second run asks only for the
+    others. Equal sides of a comparison are a tie without being asked about.
 
     Args:
         client: The server.
@@ -90,11 +81,34 @@ class Judge:
         line = f"judge {self._model}: {self.asked} judgements, {self.calls} calls, {self.unparsed} unparsed"
         return f"{line}; judge unreliable" if self.unreliable else line
 
-    def ratings(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[list[float | None]]:
+    def price(self, dockets: Iterable[Docket]) -> Price:
+        """What it costs to judge all this; nothing is asked."""
+        kinds: tuple[set[bytes], set[bytes], set[bytes]] = (set(), set(), set())
+        for docket in dockets:
+            kinds[0].update(map(self._key, self._rating_asks(docket.rated, docket.criteria)))
+            kinds[1].update(map(self._key, self._order_asks(pair_orders(docket.pairs, docket.criteria))))
+            kinds[2].update(map(self._key, self._order_asks(set_orders(docket.sets))))
+        known = self._cache.get_many(list(set.union(*kinds))).keys() if self._cache else set()
+        ratings, comparisons, set_comparisons = (len(keys - known) for keys in kinds)
+        return Price(ratings=ratings, comparisons=comparisons, set_comparisons=set_comparisons, remembered=len(known))
+
+    def check_budget(self, needed: int) -> None:
+        """Raise `DivtoolError` where so many more calls are not allowed."""
+        left = self._left()
+        if left is None or needed <= left:
+            return
+        kept = "the answers so far are remembered" if self._cache else "nothing is remembered between runs"
+        raise DivtoolError(
+            f"the judge needs {needed} more calls, and {left} of {self._max_calls} are left; "
+            f"allow more calls or give fewer responses ({kept})"
+        )
+
+    def ratings(self, items: Sequence[Rated], criteria: str = GENERAL) -> list[list[float | None]]:
         """Rate responses.
 
         Args:
             items: Prompt and response.
+            criteria: Name of what to rate by, a file in `prompts/judge/criteria`.
 
         Returns:
             For each item its votes: whole or half numbers in 1..10, higher is better; None where unparsed.
@@ -103,16 +117,15 @@ class Judge:
             EndpointError: The server cannot be used; answers that came before are in the cache.
             DivtoolError: The calls needed are more than `max_calls` leaves.
         """
-        questions = [templates.rate(prompt, response) for prompt, response in items]
-        asks = [(question, self._params(vote)) for question in questions for vote in range(self._votes)]
-        votes = self._results(asks, parsing.rating, "again-rating")
+        votes = self._results(self._rating_asks(items, criteria), parsing.rating, "again-rating")
         return [votes[start : start + self._votes] for start in range(0, len(votes), self._votes)]
 
-    def compare(self, items: Sequence[tuple[Sequence[Message], str, str]]) -> list[Comparison]:
+    def compare(self, items: Sequence[Pair], criteria: str = GENERAL) -> list[Comparison]:
         """Compare two responses to each prompt, in both orders: which is better?
 
         Args:
             items: Prompt, response a, response b.
+            criteria: Name of what to judge by.
 
         Returns:
             For each item a's share of the win.
@@ -121,11 +134,9 @@ class Judge:
             EndpointError: The server cannot be used; answers that came before are in the cache.
             DivtoolError: The calls needed are more than `max_calls` leaves.
         """
-        return self._compared(
-            [(templates.compare(prompt, a, b), templates.compare(prompt, b, a)) for prompt, a, b in items]
-        )
+        return self._compared(pair_orders(items, criteria))
 
-    def compare_sets(self, items: Sequence[tuple[Sequence[Message], Sequence[str], Sequence[str]]]) -> list[Comparison]:
+    def compare_sets(self, items: Sequence[Sets]) -> list[Comparison]:
         """Compare two sets of responses to each prompt, in both orders: which is more varied?
 
         Args:
@@ -138,24 +149,50 @@ class Judge:
             EndpointError: The server cannot be used; answers that came before are in the cache.
             DivtoolError: The calls needed are more than `max_calls` leaves.
         """
-        return self._compared(
-            [(templates.compare_sets(prompt, a, b), templates.compare_sets(prompt, b, a)) for prompt, a, b in items]
-        )
+        return self._compared(set_orders(items))
 
-    def _compared(self, orders: Sequence[tuple[Question, Question]]) -> list[Comparison]:
-        """Ask both orders of each pair; the first holds side a as A."""
-        flips = [self._flipped(ab, ba) for ab, ba in orders]
-        asks = [
-            (question, {"temperature": 0.0})
-            for pair, flip in zip(orders, flips, strict=True)
-            for question in (pair[::-1] if flip else pair)
+    def most_least_diverse(self, items: Sequence[tuple[Sequence[Message], Sequence[str]]]) -> list[Extremes | None]:
+        """Which response differs most from the others, and which least, asked in a seeded order and its reverse.
+
+        Args:
+            items: Prompt and its responses, at least two.
+
+        Returns:
+            For each item the places of the two; None where the two answers differ, or one could not be read.
+
+        Raises:
+            EndpointError: The server cannot be used; answers that came before are in the cache.
+            DivtoolError: The calls needed are more than `max_calls` leaves.
+        """
+        orders = [two_orders(self._seed, prompt, responses) for prompt, responses in items]
+        asks: list[_Ask] = [
+            (extremes_question(prompt, responses, order), {"temperature": 0.0})
+            for (prompt, responses), pair in zip(items, orders, strict=True)
+            for order in pair
         ]
-        said = iter(self._results(asks, parsing.verdict, "again-verdict"))
-        return [_comparison(next(said), next(said), flip) for flip in flips]
+        said = iter(self._results(asks, most_and_least, "again-most-least"))
+        return [agreed((next(said), next(said)), pair) for pair in orders]
 
-    def _flipped(self, ab: Question, ba: Question) -> bool:
+    def _rating_asks(self, items: Iterable[Rated], criteria: str) -> list[_Ask]:
+        questions = [templates.rate(prompt, response, criteria) for prompt, response in items]
+        return [(question, self._params(vote)) for question in questions for vote in range(self._votes)]
+
+    def _compared(self, pairs: Sequence[Orders]) -> list[Comparison]:
+        """Ask both orders of each pair; the first holds side a as A."""
+        said = iter(self._results(self._order_asks(pairs), parsing.verdict, "again-verdict"))
+        return [
+            Comparison(0.5, ("tie", "tie")) if pair is None else comparison(next(said), next(said), self._flips(pair))
+            for pair in pairs
+        ]
+
+    def _order_asks(self, pairs: Iterable[Orders]) -> list[_Ask]:
+        asked = (pair[::-1] if self._flips(pair) else pair for pair in pairs if pair is not None)
+        return [(question, {"temperature": 0.0}) for pair in asked for question in pair]
+
+    def _flips(self, pair: tuple[Question, Question]) -> bool:
         """Whether the order with side b as A is asked first."""
-        return hashlib.sha256(orjson.dumps([self._seed, ab.text, ba.text])).digest()[0] % 2 == 1
+        texts = [question.text for question in pair]
+        return hashlib.sha256(orjson.dumps([self._seed, *texts])).digest()[0] % 2 == 1
 
     def _params(self, vote: int) -> dict[str, Any]:
         if self._votes == 1:
@@ -165,22 +202,29 @@ class Judge:
     def _results(
         self, asks: Sequence[_Ask], parse: Callable[[str], _Result | None], repeat: str
     ) -> list[_Result | None]:
-        """The parsed answers; those that cannot be read are asked for once more."""
+        """The parsed answers; those that cannot be read are asked for once more, while calls are left."""
         results = [parse(text) for text in self._answers(asks, parse)]
         missing = [place for place, result in enumerate(results) if result is None]
         again = [(question.again(repeat), params) for question, params in (asks[place] for place in missing)]
-        for place, text in zip(missing, self._answers(again, parse), strict=True):
-            results[place] = parse(text)
+        said = dict(zip(missing, self._answers(again, parse, cut=True), strict=True))
+        results = [parse(said[place]) if place in said else result for place, result in enumerate(results)]
+        # Under the first question too, so that a second run asks neither.
+        self._keep({self._key(asks[place]): text for place, text in said.items() if results[place] is not None})
         self.asked += len(results)
         self.unparsed += sum(result is None for result in results)
         return results
 
-    def _answers(self, asks: Sequence[_Ask], parse: Callable[[str], object]) -> list[str]:
-        """The answers' texts; each different request is sent once, and none whose readable answer is remembered."""
+    def _answers(self, asks: Sequence[_Ask], parse: Callable[[str], object], *, cut: bool = False) -> list[str]:
+        """The answers' texts; each different request is sent once, and none whose readable answer is remembered.
+
+        With `cut`, requests beyond the budget are not sent, and their answers are empty.
+        """
         keys = [self._key(ask) for ask in asks]
         known = self._cache.get_many(list(dict.fromkeys(keys))) if self._cache else {}
         missing = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in known}
-        self._check_budget(len(missing))
+        if cut:
+            missing = dict(islice(missing.items(), self._left()))
+        self.check_budget(len(missing))
         order = list(missing)
 
         def keep(number: int, answer: Answer) -> None:
@@ -188,11 +232,16 @@ class Judge:
             # A last line that was cut must not be read: "Rating: 1" may have become 10.
             text = f"{answer.text}…" if answer.finish_reason == "length" else answer.text
             known[order[number]] = text.encode()
-            if self._cache and parse(text) is not None:
-                self._cache.put_many({order[number]: text.encode()})
+            if parse(text) is not None:
+                self._keep({order[number]: text})
 
         self._client.ask([self._chat(ask) for ask in missing.values()], keep)
-        return [known[key].decode() for key in keys]
+        return [known.get(key, b"").decode() for key in keys]
+
+    def _keep(self, answers: Mapping[bytes, str]) -> None:
+        """Remember readable answers for later runs."""
+        if self._cache is not None:
+            self._cache.put_many({key: text.encode() for key, text in answers.items()})
 
     def _chat(self, ask: _Ask) -> Chat:
         question, params = ask
@@ -205,26 +254,6 @@ class Judge:
         parts = [self._client.url, self._model, question.template, question.text, params, self._max_tokens]
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
-    def _check_budget(self, needed: int) -> None:
-        if self._max_calls is None or self.calls + needed <= self._max_calls:
-            return
-        kept = "the answers so far are remembered" if self._cache else "nothing is remembered between runs"
-        raise DivtoolError(
-            f"the judge needs {needed} more calls, and {self._max_calls - self.calls} of {self._max_calls} are left; "
-            f"allow more calls or give fewer responses ({kept})"
-        )
-
-
-def _comparison(first: str | None, second: str | None, flip: bool) -> Comparison:
-    """The result of the two orders; `flip`: side b stood as A in the first."""
-    verdicts = (_side(first, swapped=flip), _side(second, swapped=not flip))
-    if verdicts[0] is None or verdicts[1] is None:
-        return Comparison(None, verdicts)
-    agreed = verdicts[0] if verdicts[0] == verdicts[1] else "tie"
-    return Comparison({"a": 1.0, "b": 0.0, "tie": 0.5}[agreed], verdicts)
-
-
-def _side(verdict: str | None, *, swapped: bool) -> str | None:
-    if verdict is None or verdict == "tie":
-        return verdict
-    return "b" if (verdict == "A") == swapped else "a"
+    def _left(self) -> int | None:
+        """How many calls the budget still allows; None for any number."""
+        return None if self._max_calls is None else self._max_calls - self.calls

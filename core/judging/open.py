@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..models.embedded import cache_folder
+from .templates import GENERAL, named
 
 if TYPE_CHECKING:
     from .judge import Judge
@@ -33,11 +34,9 @@ class JudgeOptions:
     key_env: str | None = None
     max_calls: int | None = None
 
-    def describe(self) -> str:
-        """Model, template version and votes, for definitions."""
-        from .templates import version
-
-        return f"{self.model}, template rate {version('rate')}, mean of {self.votes}"
+    def describe(self, criteria: str = GENERAL) -> str:
+        """Model, template and criteria with their versions, and votes, for definitions of ratings."""
+        return f"{self.model}, template {named('rate', criteria)}, mean of {self.votes}"
 
 
 def judge_options(

@@ -1,4 +1,7 @@
-"""What the judge is asked: the templates in `prompts/judge`, each with its version, filled with the texts to judge."""
+"""What the judge is asked: the templates in `prompts/judge`, filled with the texts and the criteria to judge by.
+
+Templates and criteria have versions, which stand in definitions and by which answers are remembered.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import orjson
 
 from ..records import Message
 
+GENERAL = "general"
 _CODE_DIGITS = 8
 
 
@@ -21,7 +25,7 @@ class Question:
     """A template filled in.
 
     Attributes:
-        template: Name and version, as "rate 1".
+        template: Name and version, and those of the criteria, as "rate 2, criteria story 1".
         text: What the judge reads.
     """
 
@@ -38,38 +42,57 @@ class Question:
         return Question(f"{self.template}, {repeat} {version(repeat)}", f"{self.text}\n\n{demand}")
 
 
-def rate(prompt: Sequence[Message], response: str) -> Question:
-    """How good is this response?"""
-    return _filled("rate", prompt=_chat(prompt), response=response)
+def rate(prompt: Sequence[Message], response: str, criteria: str = GENERAL) -> Question:
+    """How good is this response, by these criteria?"""
+    return _by(criteria, "rate", prompt=_chat(prompt), response=response)
 
 
-def compare(prompt: Sequence[Message], a: str, b: str) -> Question:
-    """Which of these two responses is better?"""
-    return _filled("compare", prompt=_chat(prompt), a=a, b=b)
+def compare(prompt: Sequence[Message], a: str, b: str, criteria: str = GENERAL) -> Question:
+    """Which of these two responses is better, by these criteria?"""
+    return _by(criteria, "compare", prompt=_chat(prompt), a=a, b=b)
 
 
 def compare_sets(prompt: Sequence[Message], a: Sequence[str], b: Sequence[str]) -> Question:
     """Which of these two sets of responses is more varied?"""
     code = _code(_chat(prompt), *a, "", *b)
-    return _filled("compare-sets", code, prompt=_chat(prompt), a=_listed("A", a, code), b=_listed("B", b, code))
+    text = _filled("compare-sets", code=code, prompt=_chat(prompt), a=_listed("A", a, code), b=_listed("B", b, code))
+    return Question(f"compare-sets {version('compare-sets')}", text)
+
+
+def most_least(prompt: Sequence[Message], responses: Sequence[str]) -> Question:
+    """Which of these responses differs most from the others, and which least?"""
+    code = _code(_chat(prompt), *responses)
+    marked = (f"<response {i}, {code}>\n{text}\n</response {i}, {code}>" for i, text in enumerate(responses, start=1))
+    texts = {"prompt": _chat(prompt), "responses": "\n".join(marked), "count": str(len(responses))}
+    return Question(f"most-least {version('most-least')}", _filled("most-least", code=code, **texts))
 
 
 def version(name: str) -> str:
-    """The version of a template: "1" for "rate" as it is now."""
+    """The version of a template: "2" for "rate" as it is now."""
     return _template(name)[0]
+
+
+def named(name: str, criteria: str) -> str:
+    """A template and criteria with their versions, as "rate 2, criteria story 1"."""
+    return f"{name} {version(name)}, criteria {criteria} {version(f'criteria/{criteria}')}"
 
 
 @cache
 def _template(name: str) -> tuple[str, str]:
-    """Version and text of a template."""
+    """Version and text of a template, or of criteria."""
     content = resources.files("divtool.prompts").joinpath("judge", f"{name}.txt").read_text(encoding="utf-8")
     first, _, text = content.partition("\n")
     return first.removeprefix("version "), text.strip()
 
 
-def _filled(name: str, code: str = "", **texts: str) -> Question:
-    text = Template(_template(name)[1]).substitute(texts, code=code or _code(*texts.values()))
-    return Question(f"{name} {version(name)}", text)
+def _by(criteria: str, name: str, **texts: str) -> Question:
+    """A template with criteria."""
+    by = _template(f"criteria/{criteria}")[1]
+    return Question(named(name, criteria), _filled(name, criteria=by, code=_code(*texts.values()), **texts))
+
+
+def _filled(name: str, **texts: str) -> str:
+    return Template(_template(name)[1]).substitute(texts)
 
 
 def _code(*texts: str) -> str:

@@ -18,11 +18,32 @@ class TrainRecipe:
         runner: ``"module:function"`` below ``divtool.core`` that trains on the method's records.
         settings: What differs from the defaults of `training.settings.TrainSettings`.
         audited: Run the pair audit over the input first, and refuse pairs that fail it.
+        takes: Options beyond those of every method, by their names in the settings.
+        presets: Named sets of settings.
     """
 
     runner: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     audited: bool = False
+    takes: tuple[str, ...] = ()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectRecipe:
+    """How a method selects.
+
+    Attributes:
+        runner: ``"module:function"`` below ``divtool.core``, from a `SelectJob` to a `Selected` of `selection.job`.
+        options: ``"module:class"`` likewise: its fields are the options that the method takes.
+        rules: Of the length-controlled methods and their baselines.
+        audited: Its records are pairs that the pair audit sees.
+    """
+
+    runner: str = "selection.run:run"
+    options: str = "selection.recipe:SelectOptions"
+    rules: PairRecipe | None = None
+    audited: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +52,10 @@ class Method:
 
     Attributes:
         name: As in the catalog, and in the `method` key of its pairs.
-        pairs: How `select` makes its pairs, or None.
+        selection: How `select` uses it, or None.
         training: How `train` uses them, or None.
     """
 
     name: str
-    pairs: PairRecipe | None = None
+    selection: SelectRecipe | None = None
     training: TrainRecipe | None = None

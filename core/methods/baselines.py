@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from ..selection.recipe import PairRecipe
-from .base import Method
+from .base import Method, SelectRecipe
 
 NO_LENGTH = Method(
     name="no-length",
     # The rules of `--base`, without those on length; `select` fills them in.
-    pairs=PairRecipe(length_rules=False, strict=False),
+    selection=SelectRecipe(rules=PairRecipe(length_rules=False, strict=False)),
 )
 
 QUALITY_ONLY = Method(
     name="quality-only",
-    pairs=PairRecipe(
-        proposal="best-worst",
-        quality=("reward", "judge", "perplexity"),
-        length_rules=False,
-        strict=False,
-        scored_by="lexical,perplexity",
+    selection=SelectRecipe(
+        rules=PairRecipe(
+            proposal="best-worst",
+            quality=("reward", "judge", "perplexity"),
+            length_rules=False,
+            strict=False,
+            scored_by="lexical,perplexity",
+        )
     ),
 )
 
-RANDOM = Method(name="random", pairs=PairRecipe(proposal="random", length_rules=False, strict=False))
+RANDOM = Method(
+    name="random", selection=SelectRecipe(rules=PairRecipe(proposal="random", length_rules=False, strict=False))
+)

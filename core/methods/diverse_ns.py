@@ -7,23 +7,26 @@ which are ours stands in `docs/methods/diverse-ns.md`.
 from __future__ import annotations
 
 from ..selection.recipe import PairRecipe
-from .base import Method, TrainRecipe
+from .base import Method, SelectRecipe, TrainRecipe
+from .dpo import RUNNER, TAKES
 
-_TRAINING = TrainRecipe(runner="training.preference:train", audited=True)
+_TRAINING = TrainRecipe(runner=RUNNER, audited=True, takes=(*TAKES, "audit"))
 
 FULL = Method(
     name="diverse-ns",
-    pairs=PairRecipe(
-        diversity=(("dsi", "dsi_lite"), ("word_entropy",)),
-        quality=("reward", "judge"),
-        gate="perplexity",
-        scored_by="lexical,dsi_lite,perplexity",
+    selection=SelectRecipe(
+        rules=PairRecipe(
+            diversity=(("dsi", "dsi_lite"), ("word_entropy",)),
+            quality=("reward", "judge"),
+            gate="perplexity",
+            scored_by="lexical,dsi_lite,perplexity",
+        )
     ),
     training=_TRAINING,
 )
 
 LITE = Method(
     name="diverse-ns-lite",
-    pairs=PairRecipe(diversity=(("ttr",),), quality=("maas",), scored_by="lexical"),
+    selection=SelectRecipe(rules=PairRecipe(diversity=(("ttr",),), quality=("maas",), scored_by="lexical")),
     training=_TRAINING,
 )

@@ -19,6 +19,7 @@ _ALIKE = (
     "reach the words of the longer"
 )
 _PARTS = "not comparable with published figures, which come from another classifier and reward model"
+_AS_PUBLISHED = "parts as in the published figures of March 2025, comparable with them on the same prompts and decoding"
 
 # By feature: what stands behind it.
 _WITH = {
@@ -27,8 +28,8 @@ _WITH = {
     "word_lists": _WORDS,
     "words_and_sentences": _WORDS,
     "embeddings": _EMBEDDER,
-    "texts_and_embeddings": f"{_ALIKE}; {_PARTS}",
-    "rated_texts": f"{_ALIKE}; ratings: {{ratings}}; {_PARTS}",
+    "texts_and_embeddings": f"{_ALIKE}; {{parts}}",
+    "rated_texts": f"{_ALIKE}; ratings: {{ratings}}; {{parts}}",
     "piece_resultant": "input embedding table of {embedder}, specials and punctuation left out; not comparable "
     "with dsi",
     "contextual_resultant": "encoder {dsi_encoder}, layers {dsi_layers}, sentences of 50 tokens with [CLS] and "
@@ -61,6 +62,7 @@ class Setup:
         alike: When two texts count as one answer; by default where the embedder finds them near.
         ratings: Where the ratings behind ``utility_k`` come from.
         settings: Settings of metrics that differ from the usual ones.
+        published: Metrics whose parts are those of published figures.
     """
 
     tokenizer: str = "word"
@@ -75,6 +77,7 @@ class Setup:
     alike: str = ""
     ratings: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    published: frozenset[str] = frozenset()
 
 
 def definition(metric: Metric, setup: Setup) -> str:
@@ -87,6 +90,7 @@ def definition(metric: Metric, setup: Setup) -> str:
     names = {name: getattr(setup, name) for name in Setup.__dataclass_fields__}
     names["style"] = setup.style or _STYLE_LITE
     names["alike"] = setup.alike or f"1 - cos <= {setup.settings.get('cut', _CUT):.2f} under {setup.embedder}"
+    names["parts"] = _AS_PUBLISHED if metric.name in setup.published else _PARTS
     behind = _WITH.get(metric.takes, "").format(**names)
     parts = (f"{metric.name}: {metric.formula_with(setup.settings)}", behind, _WAYS[metric.direction])
     return "; ".join(part for part in parts if part)

@@ -1,11 +1,13 @@
 """NoveltyBench (arXiv 2504.05228): how many really different answers, and what they are worth to one reader.
 
 Their published figures come from their own pair classifier and reward model: with other parts the
-numbers are not comparable with them.
+numbers are not comparable with them. The code that this follows is that of March 2025, version 1.0 of their
+metrics; later versions read short answers otherwise and ask a judge for the classes.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,6 +18,11 @@ Equivalent = Callable[[Sequence[str]], NDArray[np.bool_]]
 
 _SHORT = 5  # white-space words; up to here shared words decide, not vectors
 _PATIENCE = 0.8  # the chance that the reader asks for one more answer
+# The pair classifier and the reward model of the published figures.
+CLASSIFIER = "yimingzhang/deberta-v3-large-generation-similarity"
+REWARD_MODEL = "Skywork/Skywork-Reward-Gemma-2-27B-v0.2"
+# Its logits up to which a text is worth 1, 2, ... 9.
+_STEPS = (-7.71875, -6.28125, -6.0, -5.71875, -5.5, -5.0, -4.375, -3.4375, -2.046875)
 
 
 def distinct_k_nb(
@@ -152,6 +159,14 @@ def utility_k(classes: Sequence[int], ratings: Sequence[float], p: float = _PATI
     new = [label not in classes[:place] for place, label in enumerate(classes)]
     gains = (weight * rating for weight, rating, opens in zip(weights, ratings, new, strict=True) if opens)
     return sum(gains) / sum(weights)
+
+
+def reward_rating(reward: float) -> int:
+    """What a text is worth to a reader by the logit of `REWARD_MODEL`, whose scale the steps are made for.
+
+    Range 1..10, higher is better; a logit on a step belongs to the lower rating.
+    """
+    return bisect_left(_STEPS, reward) + 1
 
 
 def utility_k_mean(

@@ -49,6 +49,17 @@ class Supply:
         values = dict(zip(keys, self.compute(keys), strict=True)) if keys else {}
         return lambda record: values[self.key(record)]
 
+    def remembering(self) -> Supply:
+        """The same, which computes nothing twice however often it is asked."""
+        known: dict[Any, Any] = {}
+
+        def compute(keys: list[Any]) -> list[Any]:
+            if new := [key for key in keys if key not in known]:
+                known.update(zip(new, self.compute(new), strict=True))
+            return [known[key] for key in keys]
+
+        return Supply(self.key, compute)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:

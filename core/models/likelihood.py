@@ -20,7 +20,6 @@ Scored = tuple[tuple[tuple[str, str], ...], str]
 CHUNK = 256
 
 
-@torch.inference_mode()
 def response_logprobs(lm: LanguageModel, items: Sequence[Scored], batch_size: int = 16) -> list[NDArray[np.float64]]:
     """Natural-log probabilities of the response tokens given their chat, end token left out.
 
@@ -33,8 +32,24 @@ def response_logprobs(lm: LanguageModel, items: Sequence[Scored], batch_size: in
         One array [tokens] an item, in order; empty for an empty response, and where chat and response are longer than
         the model's positions.
     """
-    encoded = [encode(lm, item) for item in items]
-    results: list[NDArray[np.float64]] = [np.empty(0)] * len(items)
+    return continuation_logprobs(lm, [encode(lm, item) for item in items], batch_size)
+
+
+@torch.inference_mode()
+def continuation_logprobs(
+    lm: LanguageModel, encoded: Sequence[tuple[list[int], list[int]]], batch_size: int = 16
+) -> list[NDArray[np.float64]]:
+    """Natural-log probabilities of tokens given those before them.
+
+    Args:
+        lm: The model.
+        encoded: Token ids of what stands before, at least one, and of what is scored.
+        batch_size: Sequences run together.
+
+    Returns:
+        One array [scored tokens] an item, in order.
+    """
+    results: list[NDArray[np.float64]] = [np.empty(0)] * len(encoded)
     for places in longest_first([len(chat) + len(response) for chat, response in encoded], batch_size):
         batch = [encoded[place] for place in places]
         targets = torch.tensor([token for _, response in batch for token in response], dtype=torch.int64)
@@ -53,8 +68,24 @@ def encode(lm: LanguageModel, item: Scored) -> tuple[list[int], list[int]]:
     chat, response = item
     opening = chat_ids(lm.tokenizer, chat)
     own = list(lm.tokenizer(response, add_special_tokens=False)["input_ids"])
+    return opening, own if fits(lm, len(opening) + len(own)) else []
+
+
+def fits(lm: LanguageModel, tokens: int) -> bool:
+    """Whether a text has no more tokens than the model has positions."""
     limit = getattr(lm.model.config.get_text_config(), "max_position_embeddings", None)
-    return opening, own if limit is None or len(opening) + len(own) <= limit else []
+    return limit is None or tokens <= limit
+
+
+def encode_plain(lm: LanguageModel, beginning: str, rest: str) -> tuple[list[int], list[int]]:
+    """Token ids of the beginning of a plain text, without a chat, and of the rest; none of a text that is too long.
+
+    The text is encoded whole. Its tokens begin as those of the beginning alone do, and what follows is the rest.
+    """
+    alone, whole = (list(lm.tokenizer(text)["input_ids"]) for text in (beginning, beginning + rest))
+    places = (place for place, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b)
+    split = max(1, next(places, min(len(alone), len(whole))))
+    return whole[:split], whole[split:] if fits(lm, len(whole)) else []
 
 
 def response_states(lm: LanguageModel, batch: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:

@@ -63,11 +63,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and the responses to it, side by side."""
+    """A prompt and the responses to it, side by side; folded behind a click where there are many."""
 
     title: str
     prompt: Excerpt
     sides: Sequence[Side]
+    folded: bool = False
 
 
 @dataclass(slots=True)

@@ -53,23 +53,25 @@ class SeriesPoint:
     series: str
 
 
-def _chart(rows: Sequence[dict[str, Any]]) -> Any:
+def inline(rows: Sequence[dict[str, Any]]) -> Any:
+    """A chart of these rows, without marks."""
     alt = require_extra("altair")
     return alt.Chart(alt.InlineData(values=list(rows)))
 
 
-def _sized(chart: Any, height: float | None = None, step: float | None = None) -> Any:
+def sized(chart: Any, height: float | None = None, step: float | None = None) -> Any:
     """The chart at the common width, padding included; a height in pixels or a step a row."""
     alt = require_extra("altair")
     chart = chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     return chart.properties(height=alt.Step(step) if step else height)
 
 
-def _scale(values: Sequence[str], range_: Sequence[Any]) -> Any:
+def named_scale(values: Sequence[str], range_: Sequence[Any]) -> Any:
+    """A scale from names to colours, dashes or shapes."""
     return require_extra("altair").Scale(domain=list(values), range=list(range_)[: len(values)])
 
 
-def _apart(labels: Sequence[str], limit: int) -> list[str]:
+def told_apart(labels: Sequence[str], limit: int) -> list[str]:
     """Labels of one length limit that differ: rows that are drawn under one name would fall on each other."""
     seen: dict[str, int] = {}
     apart = []
@@ -104,17 +106,17 @@ def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Any:
     color = alt.Color(
         "unit:N",
         title=None,
-        scale=_scale(units, COLORS),
+        scale=named_scale(units, COLORS),
         legend=alt.Legend(symbolType="square", symbolOpacity=1, columns=3),
     )
-    base = _chart(rows)
+    base = inline(rows)
     entered = base.mark_bar(opacity=0.22, height=15).encode(
         y=y, x=alt.X("entered:Q", title=None, scale=span), color=color
     )
     kept = base.mark_bar(height=15).encode(y=y, x=x, color=color)
     text = base.mark_text(align="left", dx=4).encode(y=y, x="end:Q", text="text:N")
     text = text.transform_calculate(end="max(datum.entered, datum.kept)")
-    return _sized(alt.layer(entered, kept, text), step=24)
+    return sized(alt.layer(entered, kept, text), step=24)
 
 
 def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title: str, *, zero: bool = False) -> Any:
@@ -138,15 +140,15 @@ def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title:
     axis = alt.Axis(tickCount=6, tickMinStep=1, format="~s")
     x = alt.X("at:Q", title=title, scale=alt.Scale(nice=False, zero=False), axis=axis)
     y = alt.Y("n:Q", title="pairs", axis=alt.Axis(tickCount=4, format="~s")).stack(None)
-    color = alt.Color("series:N", title=None, scale=_scale(names, COLORS), legend=legend)
-    dash = alt.StrokeDash("series:N", scale=_scale(names, DASHES), legend=None)
-    base = _chart(rows)
+    color = alt.Color("series:N", title=None, scale=named_scale(names, COLORS), legend=legend)
+    dash = alt.StrokeDash("series:N", scale=named_scale(names, DASHES), legend=None)
+    base = inline(rows)
     fill = base.mark_area(interpolate="step-after", opacity=0.16).encode(x=x, y=y, color=color)
     outline = base.mark_line(interpolate="step-after", strokeWidth=1.6).encode(x=x, y=y, color=color, strokeDash=dash)
     layers = [fill, outline]
     if zero:
-        layers.append(_chart([{"at": 0}]).mark_rule(strokeDash=[4, 3], opacity=0.7).encode(x="at:Q"))
-    return _sized(alt.layer(*layers), height=190)
+        layers.append(inline([{"at": 0}]).mark_rule(strokeDash=[4, 3], opacity=0.7).encode(x="at:Q"))
+    return sized(alt.layer(*layers), height=190)
 
 
 def forest(rows: Sequence[ForestRow], title: str, span: tuple[float, float] | None = None) -> Any:
@@ -158,7 +160,7 @@ def forest(rows: Sequence[ForestRow], title: str, span: tuple[float, float] | No
         span: Ends of the x axis; those of the data where None.
     """
     alt = require_extra("altair")
-    labels = _apart([row.label for row in rows], 26)
+    labels = told_apart([row.label for row in rows], 26)
     data = [
         {"row": i, "label": labels[i], "value": row.value, "tone": row.tone,
          "low": row.value if row.low is None else row.low, "high": row.value if row.high is None else row.high,
@@ -174,14 +176,14 @@ def forest(rows: Sequence[ForestRow], title: str, span: tuple[float, float] | No
     )
     scale = alt.Scale(domain=list(span)) if span else alt.Scale(padding=10)
     x = alt.X("low:Q", title=cut(title, 60), scale=scale, axis=alt.Axis(tickCount=5, format="~r"))
-    color = alt.Color("tone:N", scale=_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
-    shape = alt.Shape("tone:N", scale=_scale(tones, ("circle", "square", "diamond")), legend=None)
-    zero = _chart([{"at": 0}]).mark_rule(opacity=0.6).encode(x="at:Q")
-    lines = _chart(data).mark_rule(strokeWidth=2.5).encode(y=y, x=x, x2="high:Q", color=color)
-    dots = _chart(data).mark_point(filled=True, size=75, opacity=1).encode(y=y, x="value:Q", color=color, shape=shape)
+    color = alt.Color("tone:N", scale=named_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
+    shape = alt.Shape("tone:N", scale=named_scale(tones, ("circle", "square", "diamond")), legend=None)
+    zero = inline([{"at": 0}]).mark_rule(opacity=0.6).encode(x="at:Q")
+    lines = inline(data).mark_rule(strokeWidth=2.5).encode(y=y, x=x, x2="high:Q", color=color)
+    dots = inline(data).mark_point(filled=True, size=75, opacity=1).encode(y=y, x="value:Q", color=color, shape=shape)
     others = [{**row, "value": row["beside"]} for row in data if row["beside"] is not None]
-    rings = _chart(others).mark_point(size=40, opacity=1, strokeWidth=1.3).encode(y=y, x="value:Q", color=color)
-    return _sized(alt.layer(zero, lines, *([rings] if others else []), dots), step=26)
+    rings = inline(others).mark_point(size=40, opacity=1, strokeWidth=1.3).encode(y=y, x="value:Q", color=color)
+    return sized(alt.layer(zero, lines, *([rings] if others else []), dots), step=26)
 
 
 def curves(points: Sequence[SeriesPoint]) -> Any:
@@ -190,13 +192,13 @@ def curves(points: Sequence[SeriesPoint]) -> Any:
     names = list(dict.fromkeys(cut(point.series, 30) for point in points))[: len(COLORS)]
     rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in points if cut(p.series, 30) in names]
     legend = alt.Legend(symbolType="stroke") if len(names) > 1 else None
-    chart = _chart(rows).mark_line(strokeWidth=1.8, clip=True, point=len(rows) <= 2).encode(
+    chart = inline(rows).mark_line(strokeWidth=1.8, clip=True, point=len(rows) <= 2).encode(
         x=alt.X("x:Q", title="step", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=5, format="~s")),
         y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format="~r")),
-        color=alt.Color("series:N", title=None, scale=_scale(names, COLORS), legend=legend),
-        strokeDash=alt.StrokeDash("series:N", title=None, scale=_scale(names, DASHES), legend=legend),
+        color=alt.Color("series:N", title=None, scale=named_scale(names, COLORS), legend=legend),
+        strokeDash=alt.StrokeDash("series:N", title=None, scale=named_scale(names, DASHES), legend=legend),
     )  # fmt: skip
-    return _sized(chart, height=190)
+    return sized(chart, height=190)
 
 
 def panels(points: Sequence[PanelPoint], x_title: str) -> Any:
@@ -208,7 +210,7 @@ def panels(points: Sequence[PanelPoint], x_title: str) -> Any:
     """
     alt = require_extra("altair")
     order = list(dict.fromkeys(point.panel for point in points))
-    labels = dict(zip(order, _apart(order, 25), strict=True))
+    labels = dict(zip(order, told_apart(order, 25), strict=True))
     names = list(dict.fromkeys(cut(point.series, 30) for point in points))[: len(COLORS)]
     rows = [
         {"row": order.index(p.panel), "panel": labels[p.panel], "series": cut(p.series, 30),
@@ -219,9 +221,9 @@ def panels(points: Sequence[PanelPoint], x_title: str) -> Any:
     legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolStrokeWidth=2) if len(names) > 1 else None
     x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4, format="~s"))
     y = alt.Y("low:Q", title=None, axis=alt.Axis(tickCount=4, format="~r"))
-    color = alt.Color("series:N", title=None, scale=_scale(names, COLORS), legend=legend)
-    dash = alt.StrokeDash("series:N", title=None, scale=_scale(names, DASHES), legend=legend)
-    base = _chart(rows)
+    color = alt.Color("series:N", title=None, scale=named_scale(names, COLORS), legend=legend)
+    dash = alt.StrokeDash("series:N", title=None, scale=named_scale(names, DASHES), legend=legend)
+    base = inline(rows)
     # One rule a panel: drawn once a point, the dashes would fall on each other and close.
     rules = base.transform_aggregate(at="min(row)", groupby=["panel", "row"]).transform_calculate(zero="0")
     zero = rules.mark_rule(strokeDash=[4, 3], opacity=0.5).encode(y="zero:Q")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .blocks import Example, Section, Side
-from .gather import PairExample, Pairs, PromptExample
+from .gather import PairExample, Pairs
 from .load import Inputs
 from .measures import Measure
-from .text import Excerpt, count, number, plural, title_words
+from .samples import PromptExample
+from .text import number, plural, title_words
 
 _PROMPTS = 3
 _RUNS = 3
@@ -64,12 +65,8 @@ def _prompts(inputs: Inputs, baselines: Sequence[str]) -> list[Example]:
 def _prompt(example: PromptExample, runs: Sequence[str]) -> Example:
     present = [run for run in runs if run in example.responses][:_RUNS]
     if len(present) == 1:
-        texts = _numbered(example, present[0])
+        texts = example.numbered(present[0])
         sides = [Side(f"{present[0]}, {label}", "run", [("", text)]) for label, text in texts]
         return Example("Responses to one prompt", example.prompt, sides)
-    sides = [Side(run, "run", _numbered(example, run)) for run in present]
+    sides = [Side(run, "run", example.numbered(run)) for run in present]
     return Example("One prompt, " + plural(len(sides), "run"), example.prompt, sides)
-
-
-def _numbered(example: PromptExample, run: str) -> list[tuple[str, Excerpt]]:
-    return [(f"sample {count(index)}", text) for (index, _), text in sorted(example.responses[run].items())]

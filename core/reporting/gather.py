@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,37 +15,12 @@ import orjson
 from ..jsonl import Record, short_hash
 from ..metrics.length_bias import LengthBias
 from ..metrics.text import words
+from .samples import PromptExample, Reservoir
 from .text import Excerpt, as_mapping, as_name, as_number, as_text, excerpt
 
 SCORE_COLUMNS = 100  # of a run; further names are left out
 SAMPLE_PAIRS = 150
 SAMPLE_PROMPTS = 24  # prompts whose responses are kept, the same ones in every file
-SAMPLE_RESPONSES = 3  # responses kept of such a prompt, a run
-
-
-@dataclass(slots=True)
-class Reservoir:
-    """A uniform sample of fixed size from a stream (algorithm R), the same for the same stream.
-
-    Attributes:
-        size: How many items are kept.
-        seen: How many came by.
-        items: The sample.
-    """
-
-    size: int
-    seen: int = 0
-    items: list[Any] = field(default_factory=list)
-    _rng: random.Random = field(default_factory=lambda: random.Random(0))
-
-    def slot(self) -> int | None:
-        """The place of the next item, or None where it is not kept; the caller then need not build it."""
-        self.seen += 1
-        if len(self.items) < self.size:
-            self.items.append(None)
-            return len(self.items) - 1
-        place = self._rng.randrange(self.seen)
-        return place if place < self.size else None
 
 
 @dataclass(slots=True)
@@ -63,20 +38,32 @@ class Run:
 
 
 @dataclass(slots=True)
-class PromptExample:
-    """A prompt with a few responses of each run, by sample index and turn."""
-
-    prompt: Excerpt
-    responses: dict[str, dict[tuple[float, float], Excerpt]] = field(default_factory=lambda: defaultdict(dict))
-
-
-@dataclass(slots=True)
 class Responses:
-    """Everything kept of response and scored records."""
+    """Everything kept of response and scored records.
+
+    Attributes:
+        runs: By name.
+        examples: A sample of prompts with responses, by the hash of their ids.
+        wanted: Likewise the prompts that were asked for by `want`; None for one that was not met.
+        names: Names of runs by the stems of files that may hold their responses.
+    """
 
     runs: dict[str, Run] = field(default_factory=dict)
     examples: dict[int, PromptExample] = field(default_factory=dict)
+    wanted: dict[int, PromptExample | None] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     _texts: dict[int, int] = field(default_factory=dict)
+
+    def want(self, hashes: Iterable[int], runs: Iterable[str]) -> None:
+        """Keep the responses to these prompts, and know the files of these runs, in what is added from now on."""
+        for prompt_hash in hashes:
+            self.wanted.setdefault(prompt_hash, None)
+        for run in runs:
+            self.names[run] = self.names[Path(run).stem] = run
+
+    def example(self, prompt_id: str) -> PromptExample | None:
+        """A prompt that was asked for, with its responses."""
+        return self.wanted.get(short_hash(prompt_id))
 
     def add(self, record: Record, source: str) -> None:
         """Count one record; a scored record that repeats a response adds only its scores."""
@@ -88,11 +75,17 @@ class Responses:
         if fresh:
             _count(run, record, prompt_hash, length)
         _add_scores(run.bias, record, text, length)
-        self._keep_example(record, label, prompt_hash, text)
+        self._sample(record, label, prompt_hash, text)
+        if prompt_hash in self.wanted:
+            example = self.wanted[prompt_hash] or PromptExample(excerpt(as_text(record.get("prompt"))))
+            self.wanted[prompt_hash] = example
+            example.keep(record, label, text)
 
     def _place(self, record: Record, source: str, prompt_hash: int, text: str) -> tuple[str, bool]:
         """The run of a record, and whether this response has not been met before."""
-        label = as_name(record.get("run") or record.get("model") or source)
+        # A file is called by its run, or in the work folder of eval by task and run.
+        known = self.names.get(source) or self.names.get(source.partition(".")[2])
+        label = as_name(record.get("run") or known or record.get("model") or source)
         if "sample_index" not in record:
             return label, True
         draw = [prompt_hash, *(record.get(key) for key in ("sample_index", "turn", "possibility"))]
@@ -106,7 +99,7 @@ class Responses:
                 return name, fresh
         return f"{label} ({source})", True
 
-    def _keep_example(self, record: Record, label: str, prompt_hash: int, text: str) -> None:
+    def _sample(self, record: Record, label: str, prompt_hash: int, text: str) -> None:
         # The prompts with the smallest hashes: an arbitrary choice that is the same one in every file and order.
         example = self.examples.get(prompt_hash)
         if example is None:
@@ -116,11 +109,7 @@ class Responses:
                     return
                 del self.examples[largest]
             example = self.examples[prompt_hash] = PromptExample(excerpt(as_text(record.get("prompt"))))
-        kept = example.responses[label]
-        index = as_number(record.get("sample_index"))
-        kept[(len(kept) if index is None else index, as_number(record.get("turn")) or 1)] = excerpt(text)
-        if len(kept) > SAMPLE_RESPONSES:
-            del kept[max(kept)]
+        example.keep(record, label, text)
 
 
 def _add_scores(bias: LengthBias, record: Record, text: str, length: int) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import orjson
 
-from ..errors import InputError
+from ..errors import DivtoolError, InputError
 from ..jsonl import STDIN_NAME, Record, Row, RowReader
 from .gather import Pairs, Responses
 from .text import as_name, cut
+from .unit_series import UnitTable
 
 # The first row whose keys a record holds names its kind, so the more telling key sets stand first.
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
@@ -20,6 +21,7 @@ KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("selection report", frozenset({"method", "audit"})),
     ("length-bias report", frozenset({"format", "resamples", "metrics"})),
     ("pair", frozenset({"prompt", "chosen", "rejected"})),
+    ("unit value", frozenset({"task", "metric", "unit_id", "value"})),
     ("measure", frozenset({"task", "metric", "value"})),
     ("audit", frozenset({"task", "mode", "options"})),
     ("scored response", frozenset({"prompt", "response", "scores"})),
@@ -58,6 +60,7 @@ class Inputs:
         responses: What is kept of response and scored records.
         pairs: What is kept of preference pairs.
         measures: Measure records as they are.
+        units: Values by unit.
         selections: Select reports as they are, each with its file's name.
         length_reports: Length-bias reports as they are, each with its file's name.
         logs: Training steps as they are, by file name.
@@ -67,6 +70,7 @@ class Inputs:
     responses: Responses = field(default_factory=Responses)
     pairs: Pairs = field(default_factory=Pairs)
     measures: list[Record] = field(default_factory=list)
+    units: UnitTable = field(default_factory=UnitTable)
     selections: list[tuple[str, Record]] = field(default_factory=list)
     length_reports: list[tuple[str, Record]] = field(default_factory=list)
     logs: dict[str, list[Record]] = field(default_factory=dict)
@@ -86,12 +90,12 @@ def load(sources: Sequence[Path | str]) -> Inputs:
     Raises:
         InputError: A file cannot be read, holds nothing, or holds a record of no known kind.
     """
-    inputs = Inputs()
-    for source in sources:
-        name = STDIN_NAME if str(source) == "-" else as_name(Path(source).name)
-        entry = SourceFile(name)
-        inputs.files.append(entry)
-        for row in _rows(source):
+    inputs = Inputs(files=[SourceFile(_name(source)) for source in sources])
+    # Values by unit come first: they tell whose responses are worth keeping.
+    order = sorted(range(len(sources)), key=lambda i: not _begins_with_units(sources[i]))
+    for i in order:
+        entry = inputs.files[i]
+        for row in _rows(sources[i]):
             kind = kind_of(row.data)
             if kind is None:
                 keys = ", ".join(cut(key, 30) for key in list(row.data)[:6]) or "none"
@@ -99,8 +103,25 @@ def load(sources: Sequence[Path | str]) -> Inputs:
                     f"cannot tell what kind of record this is (its keys: {keys})", "give files of the stages"
                 )
             entry.kinds[kind] += 1
-            _keep(inputs, kind, row.data, name)
+            _keep(inputs, kind, row.data, entry.name)
+        if entry.kinds["unit value"]:
+            inputs.responses.want(inputs.units.wanted(), inputs.units.runs())
     return inputs
+
+
+def _name(source: Path | str) -> str:
+    return STDIN_NAME if str(source) == "-" else as_name(Path(source).name)
+
+
+def _begins_with_units(source: Path | str) -> bool:
+    """Whether a file's first record is a value of a unit; its faults are left for the reading itself."""
+    if not Path(source).is_file():
+        return False
+    try:
+        first = next(iter(_rows(source)), None)
+    except DivtoolError:
+        return False
+    return first is not None and kind_of(first.data) == "unit value"
 
 
 def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
@@ -111,6 +132,8 @@ def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
         inputs.pairs.add(record)
     elif kind == "measure":
         inputs.measures.append(record)
+    elif kind == "unit value":
+        inputs.units.add(record)
     elif kind == "selection report":
         inputs.selections.append((name, record))
     elif kind == "length-bias report":

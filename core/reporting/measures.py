@@ -9,7 +9,7 @@ from typing import Any
 
 from ..evaluation.statistics import Direction, headline_verdict, holm
 from ..jsonl import Record
-from .text import as_name, as_number, as_text, title_words
+from .text import as_list, as_name, as_number, as_text, title_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,13 @@ class Measure:
     n_units: float | None
     n_prompts: float | None
     n_responses: float | None
+    parse_rate_strict: float | None
+    parse_rate: float | None
+    front_share: float | None
+    tradeoff: str
     length_flag: bool
+    front: bool | None
+    top_values: Sequence[tuple[str, float]]
 
     @property
     def name(self) -> str:
@@ -57,11 +63,13 @@ class Measure:
         return "bad" if self.verdict in {"less", "worse"} else "open"
 
 
-_TEXTS = ("task", "metric", "baseline", "role", "direction", "verdict", "note", "definition", "unit")
+_TEXTS = ("task", "metric", "baseline", "role", "direction", "verdict", "note", "definition", "unit", "tradeoff")
+_TOP = 10
 _LONG = ("definition", "note")
 _NUMBERS = (
     "value", "ci_low", "ci_high", "baseline_value", "delta", "delta_ci_low", "delta_ci_high", "p_value", "p_adjusted",
     "family_size", "detectable_delta", "mean_words", "baseline_mean_words", "n_units", "n_prompts", "n_responses",
+    "parse_rate_strict", "parse_rate", "front_share",
 )  # fmt: skip
 
 
@@ -103,7 +111,16 @@ def _measure(record: Record, known: dict[str, Any]) -> Measure:
         **{key: as_number(record.get(key)) for key in _NUMBERS},  # type: ignore[arg-type]
         run=as_name(record.get("run") or record.get("model")) or "the run",
         length_flag=bool(record.get("length_flag")),
+        front=record["front"] if isinstance(record.get("front"), bool) else None,
+        top_values=_top_values(record.get("top_values")),
     )
+
+
+def _top_values(value: Any) -> list[tuple[str, float]]:
+    """Values and their counts, the most frequent first."""
+    pairs = [pair for pair in as_list(value)[:_TOP] if isinstance(pair, list) and len(pair) == 2]
+    known = [(as_name(name), n) for name, count in pairs if (n := as_number(count)) is not None and n > 0]
+    return sorted(known, key=lambda pair: -pair[1])
 
 
 def _verdict(row: Measure) -> str:

@@ -15,10 +15,14 @@ from .example_section import examples
 from .length_section import length_bias
 from .load import Inputs, load
 from .measures import uniform
+from .parse_section import parsing
+from .plane_section import length_plane, quality_plane
+from .prompt_section import by_prompt
 from .result_sections import before_and_after, definitions, training, versions
 from .story import claims
-from .svg import require_extra
+from .svg import require_extra, require_page_packages
 from .text import CELL_CHARACTERS, clean, count
+from .value_section import frequent_values
 
 TITLE = "Diversity report"
 
@@ -27,8 +31,8 @@ def write_report(sources: Sequence[Path | str], output: Path, title: str | None 
     """Read stage files of any kinds and write the page.
 
     Args:
-        sources: Prompts, responses, scored responses, pairs, measures, select and length-bias reports, training logs;
-            ``-`` is standard input.
+        sources: Prompts, responses, scored responses, pairs, measures, values by unit, select and length-bias reports,
+            training logs; ``-`` is standard input.
         output: The HTML file; it appears whole or not at all.
         title: The page's title.
 
@@ -36,8 +40,7 @@ def write_report(sources: Sequence[Path | str], output: Path, title: str | None 
         InputError: A file cannot be read or told.
         DivtoolError: The `report` extra is missing, or the output cannot be written.
     """
-    for module in ("jinja2", "altair", "vl_convert"):
-        require_extra(module)  # before the files are read, which may take a while
+    require_page_packages()  # before the files are read, which may take a while
     write(render(load(sources), title), output)
 
 
@@ -64,8 +67,10 @@ def render(inputs: Inputs, title: str | None = None) -> str:
     sections = [
         section for section in _sections(inputs, measures) if section.figures or section.tables or section.examples
     ]
+    told = claims(inputs, measures)
+    compared = any(row.baseline or row.delta is not None for row in measures)
     template = _environment().get_template("report.html.j2")
-    return str(template.render(title=title or TITLE, claims=claims(inputs, measures), sections=sections, css=_css()))
+    return str(template.render(title=title or TITLE, claims=told, compared=compared, sections=sections, css=_css()))
 
 
 def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
@@ -73,6 +78,11 @@ def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
     draw = Drawer()
     return [
         before_and_after(measures, draw),
+        quality_plane(measures, draw),
+        by_prompt(inputs, measures, draw),
+        length_plane(measures, draw),
+        frequent_values(measures, draw),
+        parsing(inputs, measures, draw),
         lengths(inputs, draw),
         funnel(inputs, draw),
         length_bias(inputs, draw),

@@ -49,6 +49,16 @@ def require_extra(module: str) -> Any:
     return import_module(module)
 
 
+def require_page_packages() -> None:
+    """Import all packages that a page needs.
+
+    Raises:
+        DivtoolError: One of them is not installed.
+    """
+    for module in ("jinja2", "altair", "vl_convert"):
+        require_extra(module)
+
+
 @cache
 def _vega_lite_version() -> str | None:
     """The Vega-Lite version that Altair writes, if the converter has it; None for the converter's own latest."""

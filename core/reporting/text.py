@@ -15,6 +15,7 @@ DASH = "\u2013"
 EXCERPT_CHARACTERS = 1_500
 CELL_CHARACTERS = 2_000
 NAME_CHARACTERS = 60
+_ROUNDING = 1e-12  # what is smaller is zero but for rounding
 _LARGEST = 1e15  # beyond it a chart's axis arithmetic overflows; no number of ours comes near
 
 # C0 and C1 controls, the marks and overrides that reorder text, and what XML cannot hold. Tab and line feed stay.
@@ -112,6 +113,8 @@ def number(value: float | None, decimals: int | None = None, *, sign: bool = Fal
     """
     if value is None:
         return DASH
+    if abs(value) < _ROUNDING:
+        value = 0.0
     if decimals is None and value != 0 and abs(value) < 0.001:
         return f"{value:{'+' if sign else ''}.1e}".replace("-", MINUS)
     if decimals is None:

@@ -21,6 +21,8 @@ class Decoding:
         top_k: Keep this many most likely tokens; 0 keeps all.
         min_p: Keep tokens with at least this share of the most likely token's probability.
         max_new_tokens: The longest response in tokens, its end token included.
+        repetition_penalty: Divides positive logits of tokens that the prompt or the response holds already, and
+            multiplies negative ones (arXiv 1909.05858); 1 changes nothing.
     """
 
     temperature: float = 1.0
@@ -28,6 +30,7 @@ class Decoding:
     top_k: int = 0
     min_p: float = 0.0
     max_new_tokens: int = 512
+    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         if not (isfinite(self.temperature) and self.temperature >= 0 and 0 < self.top_p <= 1):
@@ -36,10 +39,15 @@ class Decoding:
             raise UsageError("decoding needs a top-k of 0 or more, and 0 <= min-p <= 1")
         if self.max_new_tokens < 1:
             raise UsageError("--max-new-tokens must be at least 1")
+        if not (isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
+            raise UsageError("decoding needs a repetition penalty above 0; 1 is none")
 
     def params(self, strategy: str) -> dict[str, Any]:
-        """The `params` of a response record."""
-        return {**asdict(self), "strategy": strategy}
+        """The `params` of a response record; a penalty that changes nothing is left out."""
+        params = asdict(self)
+        if self.repetition_penalty == 1:
+            del params["repetition_penalty"]
+        return {**params, "strategy": strategy}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,13 @@ from ..draws import generator
 from ..models.chat import chat_ids
 from .backend import Decoding, Draw, Request, ignore_tokens
 from .cache import with_room
+from .tokens import draw_tokens
 
 if TYPE_CHECKING:
     from ..models.language import LanguageModel
 
 # Rows are dropped from the cache when this share of them has finished: each drop copies what is left of the cache.
 _COMPACT_AT = 0.2
-# The tail of the vocabulary is sorted only where the mass of this many tokens falls short of top-p: a full sort of
-# 49,152 logits costs more than a step of a small model.
-_HEAD, _WIDER = 512, 16
-# On a CPU the vocabulary-wide steps go over so many rows at a time: their temporaries then stay in the cache.
-_ROWS_AT_ONCE = 16
 # Tokens of one prefill pass on a CPU and on an accelerator. A CPU gains nothing from more, and loses time to the
 # system, which has to find fresh pages for every large temporary.
 _PREFILL_TOKENS = (2048, 65536)
@@ -44,6 +40,11 @@ class LocalBackend:
         self.name = language_model.name
         self.parameters: int | None = language_model.model.num_parameters()
         self._lm = language_model
+
+    @property
+    def language_model(self) -> LanguageModel:
+        """The model with its tokenizer, for whoever needs the probabilities of given texts."""
+        return self._lm
 
     @torch.inference_mode()
     def draw(
@@ -109,14 +110,25 @@ class _Batch:
         self._cache = with_room([output.past_key_values for output in outputs])
         self._mask = mask[owner]
         self._logits = _drawable(torch.cat([output.logits[:, -1] for output in outputs])[owner])
+        self._seen = self._occurring(ids, mask)[owner] if self._decoding.repetition_penalty != 1 else None
         if len(chats) < len(requests):
             self._cache.batch_select_indices(owner)
+
+    def _occurring(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Which tokens of the vocabulary each row of ids holds, [rows, vocabulary], padding apart."""
+        ids, mask = ids.to(self._logits.device), mask.to(self._logits.device)
+        # A padded place counts as another of the row's last token, which is no padding: rows are padded on the left.
+        real = torch.where(mask.bool(), ids, ids[:, -1:])
+        seen = torch.zeros(len(ids), self._logits.shape[-1], dtype=torch.bool, device=ids.device)
+        return seen.scatter_(1, real, True)
 
     def step(self) -> int:
         """Draw one token for each active row; the answer is how many were kept."""
         numbers = np.array([self.rows[row].uniforms[self._position] for row in self.active])
         uniforms = torch.from_numpy(numbers).to(self._logits.device)
-        tokens, logprobs = draw_tokens(self._logits, uniforms, self._decoding)
+        tokens, logprobs = draw_tokens(self._logits, uniforms, self._decoding, self._seen)
+        if self._seen is not None:
+            self._seen.scatter_(1, tokens[:, None], True)
         drawn = self._record(tokens.tolist(), logprobs.tolist())
         self._position += 1
         going = [place for place, row in enumerate(self.active) if not self._done(self.rows[row])]
@@ -148,6 +160,8 @@ class _Batch:
         keep = torch.tensor(going, device=tokens.device)
         self._cache.batch_select_indices(keep)
         self._mask = self._mask[keep]
+        if self._seen is not None:
+            self._seen = self._seen[keep.to(self._seen.device)]
         self.active = [self.active[place] for place in going]
         return tokens[keep]
 
@@ -179,79 +193,3 @@ def _left_padded(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[torch
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:
     return (mask.cumsum(-1) - 1).clamp(min=0)
-
-
-def draw_tokens(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor]:
-    """The next token of each row, by inverting the cumulative distribution in the order of token ids.
-
-    The order of ids, not of probability, keeps a draw the same when rounding swaps two nearly equal tokens.
-
-    Args:
-        logits: [rows, vocabulary], float32.
-        uniforms: [rows], in [0, 1), float64.
-        decoding: Temperature and truncation, applied in the order top-k, top-p, min-p as `transformers` does.
-
-    Returns:
-        Token ids [rows], and their natural-log probabilities at temperature 1 without truncation [rows].
-    """
-    rows = _ROWS_AT_ONCE if logits.device.type == "cpu" else len(logits)
-    parts = [
-        _draw_rows(*part, decoding) for part in zip(torch.split(logits, rows), torch.split(uniforms, rows), strict=True)
-    ]
-    return torch.cat([tokens for tokens, _ in parts]), torch.cat([logprobs for _, logprobs in parts])
-
-
-def _draw_rows(logits: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> tuple[torch.Tensor, torch.Tensor]:
-    whole = logits.logsumexp(-1)
-    if decoding.temperature == 0:
-        tokens = logits.argmax(-1)
-    elif decoding.temperature == 1:
-        tokens = _drawn(logits, whole, uniforms, decoding)
-    else:
-        scaled = logits / decoding.temperature
-        tokens = _drawn(scaled, scaled.logsumexp(-1), uniforms, decoding)
-    return tokens, logits.gather(-1, tokens[:, None])[:, 0] - whole
-
-
-def _drawn(scaled: torch.Tensor, whole: torch.Tensor, uniforms: torch.Tensor, decoding: Decoding) -> torch.Tensor:
-    """Draw from the scaled logits, whose log-sum-exp is `whole`."""
-    if not decoding.top_k and decoding.top_p == 1 and not decoding.min_p:
-        return _inverted((scaled - whole[:, None]).double().exp_().cumsum(-1), uniforms)
-    tokens = torch.empty(len(scaled), dtype=torch.long, device=scaled.device)
-    rest = torch.arange(len(scaled), device=scaled.device)
-    width = decoding.top_k or _HEAD
-    while len(rest):
-        probabilities, ids, enough = _head(scaled[rest], whole[rest], width, decoding)
-        ids, order = ids[enough].sort(-1)
-        cumulative = probabilities[enough].gather(-1, order).double().cumsum(-1)
-        done = rest[enough]
-        tokens[done] = ids.gather(-1, _inverted(cumulative, uniforms[done])[:, None])[:, 0]
-        # Rows whose nucleus is wider than the head are few: only they look at more of the vocabulary.
-        rest, width = rest[~enough], width * _WIDER
-    return tokens
-
-
-def _head(
-    scaled: torch.Tensor, whole: torch.Tensor, width: int, decoding: Decoding
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Probabilities (0 where cut) and ids of the `width` likeliest tokens, and whether they hold all that is kept."""
-    width = min(width, scaled.shape[-1])
-    values, ids = scaled.topk(width, dim=-1)
-    # The mass outside the head counts, unless top-k has cut it away.
-    mass = values.logsumexp(-1) if decoding.top_k else whole
-    probabilities = (values - mass[:, None]).exp()
-    before = probabilities.double().cumsum(-1) - probabilities
-    keep = before < decoding.top_p if decoding.top_p < 1 else torch.ones_like(before, dtype=torch.bool)
-    keep &= probabilities >= decoding.min_p * probabilities[:, :1]
-    everything = bool(decoding.top_k) or width == scaled.shape[-1]
-    enough = ~keep[:, -1] | everything
-    return torch.where(keep, probabilities, 0.0), ids, enough
-
-
-def _inverted(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """The first place where the cumulative mass exceeds the uniform number's share of the whole."""
-    target = uniforms[:, None] * cumulative[:, -1:]
-    place = torch.searchsorted(cumulative, target, right=True)[:, 0]
-    # A uniform number next to 1 can round up to the whole mass: then the last token with any mass of its own.
-    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())[:, 0]
-    return torch.minimum(place, last)

@@ -88,6 +88,7 @@ class AuditRules:
         strict: Length faults fail; for baselines they warn.
         truncated_share: Share of the sampled responses that were cut, where it is known.
         quality: The score that judged quality, or None.
+        cleaned: Truncated texts were left out before; where they were let in on purpose, they warn.
     """
 
     tolerance: float | None = 5.0
@@ -95,6 +96,7 @@ class AuditRules:
     strict: bool = True
     truncated_share: float = 0.0
     quality: str | None = None
+    cleaned: bool = True
 
     @property
     def hard(self) -> str:
@@ -121,7 +123,7 @@ def audit_pair_records(
         table.add(pair)
     if not table.pairs:
         return Audit(0, (Check("pairs", 0, "at least 1", "fail", "no pair left"),), {})
-    checks = (*_length_checks(table, rules), *_fault_checks(table), *_warnings(table, rules))
+    checks = (*_length_checks(table, rules), *_fault_checks(table, rules), *_warnings(table, rules))
     return Audit(table.pairs, checks, figures(table))
 
 
@@ -138,15 +140,16 @@ def _length_checks(table: PairTable, rules: AuditRules) -> Iterator[Check]:
     yield _longer_share(delta, rules.hard)
 
 
-def _fault_checks(table: PairTable) -> Iterator[Check]:
+def _fault_checks(table: PairTable, rules: AuditRules) -> Iterator[Check]:
     """What no method may do."""
     nulls = sum(gap is None for gap in table.gaps)
-    for check, n, fault in (
-        ("equal texts", table.equal, "pairs have equal texts"),
-        ("truncated texts", table.truncated, "pairs hold a text that was cut at the token limit"),
-        ("gaps that are null", nulls, "pairs have no gap"),
+    cut = "fail" if rules.cleaned else "warn"
+    for check, n, worst, fault in (
+        ("equal texts", table.equal, "fail", "pairs have equal texts"),
+        ("truncated texts", table.truncated, cut, "pairs hold a text that was cut at the token limit"),
+        ("gaps that are null", nulls, "fail", "pairs have no gap"),
     ):
-        yield _judged(check, n, "0", n == 0, "fail", f"{n} {fault}")
+        yield _judged(check, n, "0", n == 0, worst, f"{n} {fault}")
 
 
 def _warnings(table: PairTable, rules: AuditRules) -> Iterator[Check]:

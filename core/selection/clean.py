@@ -33,7 +33,8 @@ class Response:
         self.record = record
         self.text: str = record["response"]
         self.words = tokenize(self.text)
-        self.index: int = record["sample_index"]
+        # Texts of people have no index; they come first.
+        self.index: int = record.get("sample_index", -1)
         self.turn: int = record["turn"]
 
     @cached_property
@@ -53,7 +54,7 @@ class Response:
 
     def score(self, name: str) -> float | None:
         """A score, oriented as it stands in the record."""
-        value: float | None = self.record["scores"].get(name)
+        value: float | None = self.record.get("scores", {}).get(name)
         return value
 
 
@@ -63,10 +64,12 @@ class Cleaner:
 
     Attributes:
         min_words: Shorter responses are unfit.
+        word_list: Responses that lack one of the words their record lists are unfit.
         rules: (reason, test) in the order of use; the first that holds is the reason.
     """
 
     min_words: int
+    word_list: bool = True
     rules: tuple[tuple[str, Callable[[Response], bool]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +78,7 @@ class Cleaner:
             (TRUNCATED, lambda r: r.record.get("finish_reason") == "length"),
             ("refusal or preamble", lambda r: _found("refusal", r) or _found("preamble", r)),
             ("speaks of the answer before", lambda r: r.turn > 1 and _found("second_turn", r)),
-            ("a given word is missing", _lacks_given_word),
+            ("a given word is missing", lambda r: self.word_list and _lacks_given_word(r)),
             (f"under {self.min_words} words", lambda r: len(r.words) < self.min_words),
             # Must come before any ranking: short texts that repeat themselves would fill the rejected side.
             ("repeats itself", _repeats_itself),

@@ -45,8 +45,8 @@ def pair_record(
         "prompt_id": one["prompt_id"],
         "method": method,
         "weight": 1.0,
-        "chosen_scores": one["scores"],
-        "rejected_scores": other["scores"],
+        "chosen_scores": one.get("scores", {}),
+        "rejected_scores": other.get("scores", {}),
         "model": one.get("model"),
         "delta_words": len(chosen.words) - len(rejected.words),
         "delta_tokens": None if None in tokens else tokens[0] - tokens[1],
@@ -61,7 +61,7 @@ def pair_record(
 
 def _origin(side: str, response: Response) -> dict[str, Any]:
     return {
-        f"{side}_sample_index": response.index,
+        f"{side}_sample_index": response.record.get("sample_index"),
         f"{side}_turn": response.turn,
         f"{side}_n_tokens": response.record.get("n_tokens"),
         f"{side}_finish_reason": response.record.get("finish_reason"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from ..catalog import METHODS, get
 from ..errors import UsageError, unknown_name
 from ..metrics.catalog import METRICS
 from ..metrics.text import tokenizer
@@ -77,6 +78,10 @@ class SelectOptions:
             (0 <= self.quality_floor < 1, "--quality-floor must be in [0, 1)"),
             (self.min_words >= 0, "--min-words must be 0 or more"),
             (self.per_prompt >= 1, "--per-prompt must be at least 1"),
+            (
+                self.pairing in ("cross", "own"),
+                f"--pairing {self.pairing} belongs to deviation; this method takes cross or own",
+            ),
         )
         for fine, fault in limits:
             if not fine:
@@ -84,6 +89,9 @@ class SelectOptions:
         for name in self.diversity or ():
             diversity_sign(name)
         tokenizer(self.tokenizer)
+        rules: PairRecipe | None = get("method", METHODS, self.base, "select").load().selection.rules
+        if rules is None or not rules.diversity:
+            raise UsageError(f"--base {self.base}: no pair rules of its own; use diverse-ns or diverse-ns-lite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +159,6 @@ def null_rule(name: str) -> str:
     return METRICS[name].null if name in METRICS else ""
 
 
-def first_present(names: Sequence[str], present: Sequence[str]) -> str | None:
+def first_present(names: Sequence[str], present: Container[str]) -> str | None:
     """The first of the names that is present, or None."""
     return next((name for name in names if name in present), None)

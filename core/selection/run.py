@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from ..catalog import METHODS, get
-from ..errors import DivtoolError, UsageError
 from ..jsonl import RecordWriter, Row
 from ..metrics.text import tokenizer
+from ..records import check_group
 from .audit import Audit, AuditRules, audit_pair_records
 from .engine import Engine, Selection
+from .funnel import Funnel
+from .job import Selected, SelectJob
+from .needs import scored_check
 from .recipe import PairRecipe, SelectOptions
 
 
@@ -43,6 +46,24 @@ class Outcome:
         }
 
 
+def run(job: SelectJob) -> Selected:
+    """Run a length-controlled method, or one of its baselines.
+
+    Raises:
+        DivtoolError: The input lacks what the method needs.
+    """
+    recipe = pair_recipe(job.method, job.options)
+    groups = job.groups(scored_check(recipe), check_group)
+    outcome = select_pairs(job.method, groups, job.options, job.writer, job.audit)
+    return Selected(
+        stages=outcome.selection.funnel.stages,
+        report=outcome.report(job.method, job.options),
+        audit=outcome.audit,
+        warnings=outcome.selection.warnings,
+        failure=outcome.failure,
+    )
+
+
 def pair_recipe(name: str, options: SelectOptions) -> PairRecipe:
     """The recipe of a method that selects pairs.
 
@@ -50,17 +71,14 @@ def pair_recipe(name: str, options: SelectOptions) -> PairRecipe:
         UsageError: No such method, or a base without pair rules.
     """
     recipe = _recipe(name)
-    assert recipe is not None, "the catalog lists the method for select"
     if recipe.compares and not recipe.diversity:
-        base = _recipe(options.base)
-        if base is None or not base.diversity:
-            raise UsageError(f"--base {options.base}: no pair rules of its own; use diverse-ns or diverse-ns-lite")
-        return replace(base, length_rules=recipe.length_rules, strict=recipe.strict)
+        return replace(_recipe(options.base), length_rules=recipe.length_rules, strict=recipe.strict)
     return recipe
 
 
-def _recipe(name: str) -> PairRecipe | None:
-    recipe: PairRecipe | None = get("method", METHODS, name, "select").load().pairs
+def _recipe(name: str) -> PairRecipe:
+    recipe: PairRecipe | None = get("method", METHODS, name, "select").load().selection.rules
+    assert recipe is not None, "only methods with rules run here"
     return recipe
 
 
@@ -91,27 +109,26 @@ def select_pairs(
             quality=selection.needs.quality or selection.needs.gate,
         )
         audit = audit_pair_records(selection.pairs(), rules, tokenizer(options.tokenizer))
-        failure = _failure(selection, audit) if audit.verdict == "fail" else None
-        # Without a pair there is nothing to be lenient about.
-        if on_audit == "warn" and audit.pairs:
-            failure = None
+        failure = audit_failure(selection.funnel, audit, on_audit)
         if failure is None:
             for pair in selection.pairs():
                 writer.write(pair)
     return Outcome(selection, audit, failure)
 
 
-def _failure(selection: Selection, audit: Audit) -> str:
-    if audit.pairs:
-        return (
-            f"length audit failed: {audit.message}; see the table above, or write them all the same with --audit warn"
-        )
-    stage = selection.funnel.worst()
-    remedy = f"; try {stage.remedy}" if stage.remedy else ""
-    return f"no pair left: '{stage.name}' kept {stage.kept} of {stage.entered} {stage.unit}{remedy}"
+def audit_failure(funnel: Funnel, audit: Audit, on_audit: Literal["fail", "warn"]) -> str | None:
+    """The one line that ends a run after its audit, or None.
 
-
-def raise_failure(outcome: Outcome) -> None:
-    """End the run where the audit failed."""
-    if outcome.failure is not None:
-        raise DivtoolError(outcome.failure)
+    Args:
+        funnel: Where pairs went.
+        audit: The audit of those left.
+        on_audit: "warn" lets a failed audit pass.
+    """
+    if not audit.pairs:
+        # Nothing to be lenient about.
+        stage = funnel.worst()
+        remedy = f"; try {stage.remedy}" if stage.remedy else ""
+        return f"no pair left: '{stage.name}' kept {stage.kept} of {stage.entered} {stage.unit}{remedy}"
+    if audit.verdict != "fail" or on_audit == "warn":
+        return None
+    return f"length audit failed: {audit.message}; see the table above, or write them all the same with --audit warn"

@@ -26,6 +26,7 @@ def facts(
     settings: FullSettings,
     log: Sequence[dict[str, Any]],
     measured: dict[str, float],
+    weights: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Everything worth knowing of a finished run; no path of this machine.
 
@@ -35,12 +36,14 @@ def facts(
         lengths: Token counts of those that were trained on.
         settings: How they were trained on.
         log: The lines of the log.
-        measured: Values from before step 1, and the seconds that the steps took.
+        measured: Values from before step 1, the seconds that the steps took, and how many numbers they changed.
+        weights: What the pairs' weights look like, where they count.
     """
     return {
         "format": "divtool-train",
         "version": 1,
         "method": job.method,
+        "unit": "texts" if settings.kind == "sft" else "pairs",
         "source": METHODS[job.method].source,
         "model": portable(job.model),
         "start_adapter": portable(job.loading.adapter) if job.loading.adapter else None,
@@ -50,8 +53,10 @@ def facts(
             "pairs": pairs.count,
             "trained_on": len(lengths),
             "too_long": lengths.dropped,
+            "empty": lengths.empty,
             "bad_lines": pairs.skipped,
             "tokens_per_epoch": lengths.total,
+            "weights": weights,
             "models": {portable(name) if name else "not said": n for name, n in pairs.models.items()},
         },
         "settings": asdict(settings),
@@ -62,6 +67,14 @@ def facts(
     }
 
 
+_LAST = {
+    "margin_last": "rewards/margins",
+    "accuracy_last": "rewards/accuracies",
+    "log_ratio_last": "log_ratio",
+    "loss_unweighted_last": "loss_unweighted",
+}
+
+
 def _result(log: Sequence[dict[str, Any]], measured: dict[str, float]) -> dict[str, Any]:
     first, last = log[0], log[-1]
     rates = sorted(line["tokens_per_second"] for line in log)
@@ -70,9 +83,7 @@ def _result(log: Sequence[dict[str, Any]], measured: dict[str, float]) -> dict[s
         "epochs": last["epoch"],
         "loss_first": first["loss"],
         "loss_last": last["loss"],
-        "margin_last": last["rewards/margins"],
-        "accuracy_last": last["rewards/accuracies"],
-        "log_ratio_last": last["log_ratio"],
+        **{name: last[column] for name, column in _LAST.items() if column in last},
         "trainable_parameters": int(measured["trainable"]),
         "tokens_per_second": rates[len(rates) // 2],
         "seconds": round(measured["seconds"], 1),
@@ -103,6 +114,10 @@ def portable_command(command: str) -> str:
     return shlex.join(words)
 
 
+def _rounded(value: float | None, places: int) -> str | None:
+    return None if value is None else f"{value:.{places}f}"
+
+
 _CARD = """\
 ---
 library_name: peft
@@ -121,7 +136,7 @@ A LoRA adapter that `divtool train` made with the method `{method}`{source}.
 |---|---|
 {rows}
 
-Values of the last step are means over that step's pairs. The log of every step is in `{log}`, the same facts as data
+Values of the last step are means over that step. The log of every step is in `{log}`, the same facts as data
 are in `divtool_train.json`. `log_ratio` is the mean of log p - log p(reference) over chosen and rejected texts.
 
 ## Use
@@ -155,12 +170,12 @@ def write_card(folder: Path, known: dict[str, Any]) -> None:
     rows = {
         "base model": known["model"],
         "started from the adapter": known["start_adapter"],
-        "pairs": f"{data['trained_on']:,} of {data['pairs']:,} in `{data['name']}` ({data['too_long']} too long)",
-        "SHA-256 of the pairs": f"`{data['sha256']}`",
+        known["unit"]: f"{data['trained_on']:,} of {data['pairs']:,} in `{data['name']}` ({data['too_long']} too long)",
+        "SHA-256 of the data": f"`{data['sha256']}`",
         "steps": f"{result['steps']} ({result['epochs']:.2f} epochs)",
         "loss, first and last step": f"{result['loss_first']:.4f}, {result['loss_last']:.4f}",
-        "reward margin, last step": f"{result['margin_last']:.4f}",
-        "share of pairs ranked right, last step": f"{result['accuracy_last']:.2f}",
+        "reward margin, last step": _rounded(result.get("margin_last"), 4),
+        "share of pairs ranked right, last step": _rounded(result.get("accuracy_last"), 2),
         "trainable parameters": f"{result['trainable_parameters']:,}",
         "versions": ", ".join(f"{name} {number}" for name, number in known["versions"].items()),
     }

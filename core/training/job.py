@@ -33,11 +33,13 @@ class Tell:
     Attributes:
         note: Hears what goes on.
         warn: Hears what deserves a look.
+        table: Shows a title, column names and rows.
         progress: Opens a bar of so many units; it yields a function that counts them.
     """
 
     note: Callable[[str], None] = lambda text: None
     warn: Callable[[str], None] = lambda text: None
+    table: Callable[[str, Sequence[str], Sequence[Sequence[Any]]], None] = lambda title, columns, rows: None
     progress: Callable[[int | None, str], AbstractContextManager[Callable[[int], None]]] = _no_bar
 
 
@@ -52,6 +54,8 @@ class TrainJob:
         model: The student: alias, folder, `.gguf` file or hub id.
         loading: How to load it, `loading.adapter` to start from included.
         settings: How to train.
+        held_out: Records like the source's, whose loss is logged and never trained on; None for none.
+        embedder: What tells how far the responses of a prompt are apart, where that is needed.
         audit: What the pair audit of an audited method may do: end the run, only warn, or not run.
         skip_bad: Leave bad lines out and count them.
         resume: Go on from the checkpoints in `output`.
@@ -66,6 +70,8 @@ class TrainJob:
     model: str
     loading: LoadOptions = field(default_factory=LoadOptions)
     settings: TrainSettings = field(default_factory=TrainSettings)
+    held_out: str | None = None
+    embedder: str = "minilm"
     audit: Literal["fail", "warn", "off"] = "fail"
     skip_bad: bool = False
     resume: bool = False
@@ -81,8 +87,11 @@ class TrainJob:
         """
         if self.output is None and not self.dry_run:
             raise UsageError("train needs -o DIR, the folder for the adapter (or --dry-run)")
-        if self.loading.adapter and (self.settings.lora_r or self.settings.lora_alpha):
-            raise UsageError("--adapter keeps its own rank and alpha: leave --lora-r and --lora-alpha out")
+        own = (self.settings.lora_r, self.settings.lora_alpha, self.settings.lora_targets)
+        if self.loading.adapter and any(value is not None for value in own):
+            raise UsageError(
+                "--adapter keeps its own rank, alpha and layers: leave --lora-r, --lora-alpha and --lora-targets out"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,13 @@ _TOO_EASY = 0.98
 # Fewer pairs than this can all be ranked right by chance.
 _ENOUGH_PAIRS = 32
 
-# The columns of the log, in order. `log_ratio` is the mean of log p - log p_reference over chosen and rejected: an
-# estimate of the KL divergence only as far as the texts are the student's own.
+# The columns of the log, in order; a run has those of its loss. `log_ratio` is the mean of log p - log p_reference over
+# chosen and rejected: an estimate of the KL divergence only as far as the texts are the student's own.
 COLUMNS = (
-    "loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen",
-    "logps/rejected", "log_ratio", "grad_norm", "learning_rate", "pairs",
+    "loss", "loss_unweighted", "nll_loss", "log_odds_ratio", "log_odds_chosen", "rewards/chosen", "rewards/rejected",
+    "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "log_ratio", "weight/mean",
+    "weight/zero_share", "weight/max", "weight/corr_length", "smoothing", "entropy", "mean_token_accuracy", "grad_norm",
+    "learning_rate", "eval_loss", "eval_loss_unweighted", "pairs",
 )  # fmt: skip
 
 
@@ -44,6 +46,7 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, path: Path, total: int, begun_at: int, tell: Tell, tick: Callable[[int], None]) -> None:
         kept = [line for line in records(path) if line["step"] <= begun_at] if begun_at else []
+        self._seen = kept[-1]["num_tokens"] if kept else 0
         path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in kept))
         self._stream: IO[bytes] = path.open("ab")
         self._total = total
@@ -63,16 +66,16 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
             return
         rate = logs["tokens"] / max(time.monotonic() - self._clock, 1e-9)
         line = {"step": state.global_step, "epoch": round(float(state.epoch), 6)}
-        line |= {name: logs.get(name) for name in COLUMNS} | {"tokens_per_second": round(rate, 1)}
+        self._seen += int(logs["tokens"])
+        line |= {name: logs[name] for name in COLUMNS if name in logs}
+        line |= {"num_tokens": self._seen, "tokens_per_second": round(rate, 1)}
         self._stream.write(orjson.dumps(line) + b"\n")
         self._stream.flush()
         self._tick(1)
         if state.global_step == 1 or state.global_step % max(1, self._total // 10) == 0:
-            self._tell.note(
-                f"step {state.global_step}/{self._total}: loss {logs['loss']:.4f}, "
-                f"margin {logs['rewards/margins']:.4f}, accuracy {logs['rewards/accuracies']:.2f}, {rate:,.0f} tokens/s"
-            )
-        self._watch_accuracy(state.global_step, logs)
+            self._tell.note(f"step {state.global_step}/{self._total}: {_said(logs)}, {rate:,.0f} tokens/s")
+        if "rewards/accuracies" in logs:
+            self._watch_accuracy(state.global_step, logs)
 
     def _watch_accuracy(self, step: int, logs: Mapping[str, float]) -> None:
         if self._early is None or step > self._total / 10:
@@ -139,36 +142,53 @@ def records(path: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in lines[:-1]]
 
 
+def _said(logs: Mapping[str, float]) -> str:
+    """The loss of a step, with margin and accuracy where there are pairs."""
+    if "rewards/margins" not in logs:
+        return f"loss {logs['loss']:.4f}"
+    return f"loss {logs['loss']:.4f}, margin {logs['rewards/margins']:.4f}, accuracy {logs['rewards/accuracies']:.2f}"
+
+
 def report_start(pairs: PairFile, lengths: Lengths, reference: Any, student: str, tell: Tell) -> dict[str, float]:
     """Say, before step 1, how the student sees the pairs.
 
     Args:
         pairs: The pairs as they came.
         lengths: Token counts of those that are kept.
-        reference: [pairs, 4], the student's log-probabilities before training, as `Scored.by_pair`.
+        reference: [pairs, 4], the student's log-probabilities before training, as `Scored.by_pair`; None where the loss
+            has no reference.
         student: The student's name.
         tell: Whom to speak to.
 
     Returns:
-        Mean log-probability a token of chosen and rejected, and the mean difference in tokens.
+        Mean log-probability a token of chosen and rejected, and the mean difference in tokens, as far as known.
     """
-    chosen = _per_token(reference[:, 0], lengths.chosen)
-    rejected = _per_token(reference[:, 2], lengths.rejected)
+    found = {}
+    if reference is not None:
+        found = {
+            "logp_per_token_chosen": _per_token(reference[:, 0], lengths.chosen),
+            "logp_per_token_rejected": _per_token(reference[:, 2], lengths.rejected),
+        }
+        chosen, rejected = found.values()
+        tell.note(f"before training, mean log-probability a token: chosen {chosen:.3f}, rejected {rejected:.3f}")
+    if lengths.rejected:
+        found["delta_tokens"] = lengths.mean_difference
+        _report_lengths(lengths, tell)
+    others = sorted(name for name in pairs.models if name is not None and name != student)
+    if others:
+        tell.note(f"the texts were sampled from {', '.join(others)}; the student is {student}")
+    return found
+
+
+def _report_lengths(lengths: Lengths, tell: Tell) -> None:
     difference = lengths.mean_difference
-    tell.note(
-        f"before training, mean log-probability a token: chosen {chosen:.3f}, rejected {rejected:.3f}; "
-        f"chosen - rejected {difference:+.2f} tokens on average ({len(lengths):,} pairs)"
-    )
+    tell.note(f"chosen - rejected {difference:+.2f} tokens on average ({len(lengths):,} pairs)")
     if abs(difference) > _LENGTH_LIMIT:
         longer = "longer" if difference > 0 else "shorter"
         tell.warn(
             f"chosen are {abs(difference):.1f} of the student's tokens {longer} on average (limit {_LENGTH_LIMIT}): "
-            "training may move the length; --ld-alpha and --loss sigmoid_norm damp that"
+            "training may move the length; with DPO --ld-alpha and --loss sigmoid_norm damp that"
         )
-    others = sorted(name for name in pairs.models if name is not None and name != student)
-    if others:
-        tell.note(f"the pairs were sampled from {', '.join(others)}; the student is {student}")
-    return {"logp_per_token_chosen": chosen, "logp_per_token_rejected": rejected, "delta_tokens": difference}
 
 
 def _per_token(logps: Any, tokens: list[int]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..errors import DivtoolError
+from ..errors import DivtoolError, unknown_name
 from ..models.language import LanguageModel, load, pick_device
 from .job import TrainJob
 from .settings import FullSettings
@@ -44,10 +44,28 @@ def with_adapter(model: Any, settings: FullSettings) -> Any:
         r=settings.lora_r,
         lora_alpha=settings.lora_alpha,
         lora_dropout=0.0,
-        target_modules="all-linear",
+        target_modules=_targets(model, settings.lora_targets),
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
+
+
+def _targets(model: Any, named: str) -> str | list[str]:
+    """`all-linear`, or the layers by name.
+
+    Raises:
+        DivtoolError: The model has no layer of that name, or it is the output layer.
+    """
+    if named == "all-linear":
+        return named
+    layers = {name.rpartition(".")[2] for name, module in model.named_modules() if hasattr(module, "in_features")}
+    head = next((name for name, m in model.named_modules() if m is model.get_output_embeddings()), "")
+    known = sorted(layers - {head.rpartition(".")[2]})
+    wanted = [name.strip() for name in named.split(",") if name.strip()]
+    for name in wanted or [named]:
+        if name not in known:
+            raise unknown_name("layer", name, ["all-linear", *known])
+    return wanted
 
 
 def _check_continued(model: Any) -> None:
@@ -57,14 +75,17 @@ def _check_continued(model: Any) -> None:
     if not isinstance(config, LoraConfig):
         raise DivtoolError(f"the adapter is of type {config.peft_type.value}; only LoRA adapters can be trained on")
     # `all-linear` leaves the output layer out, and the trainer reads its weights past any adapter.
-    if any("lm_head" in str(name) for name in config.target_modules or ()):
+    own = [*(config.target_modules or ()), *(config.modules_to_save or ())]
+    if any("lm_head" in str(name) for name in own) or model.get_output_embeddings().weight.requires_grad:
         raise DivtoolError("the adapter changes the output layer (lm_head), which preference training does not support")
 
 
 def with_shape_of(model: Any, settings: FullSettings) -> FullSettings:
-    """The settings with rank and alpha of the adapter in use."""
+    """The settings with rank, alpha and layers of the adapter in use."""
     config = model.peft_config[model.active_adapter]
-    return replace(settings, lora_r=int(config.r), lora_alpha=int(config.lora_alpha))
+    targets = config.target_modules
+    names = targets if isinstance(targets, str) else ",".join(sorted(targets))
+    return replace(settings, lora_r=int(config.r), lora_alpha=int(config.lora_alpha), lora_targets=names)
 
 
 def trainable_parameters(model: Any) -> int:

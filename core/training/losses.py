@@ -1,7 +1,8 @@
 """Preference losses: pure functions of log-probabilities, one value a pair.
 
-Log-probabilities are natural, and summed over a completion's tokens, its end token included, the prompt left out.
-Half-precision inputs are computed in float32; float64 stays, so that a test can check by hand.
+Log-probabilities are natural. Sums run over a completion's tokens, its end token included, the prompt left out; means
+are sums divided by the number of those tokens. Half-precision inputs are computed in float32; float64 stays, so that a
+test can check by hand. A weight of None is 1.
 """
 
 from __future__ import annotations
@@ -9,31 +10,40 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from .settings import WeightForm
+
 Tensor = torch.Tensor
 
+_LN_2 = 0.6931471805599453
+# A mean log-probability of 0 has no odds.
+_CERTAIN = -1e-6
 
-def summed(logps: Tensor, mask: Tensor) -> Tensor:
-    """Sum of the token log-probabilities of each completion.
+
+def summed(logps: Tensor, texts: Tensor, count: int) -> Tensor:
+    """Sum of the token log-probabilities of each text.
 
     Args:
-        logps: [texts, tokens].
-        mask: [texts, tokens], 1 where a token belongs to the completion.
+        logps: [tokens].
+        texts: [tokens], the number of the text that a token belongs to.
+        count: How many texts.
 
     Returns:
-        [texts].
+        [count].
     """
-    return (_wide(logps) * mask).sum(-1)
+    wide = _wide(logps)
+    return wide.new_zeros(count).index_add(0, texts, wide)
 
 
-def summed_head(logps: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
-    """The same over the first `lengths` tokens of each completion.
+def summed_head(logps: Tensor, texts: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
+    """The same over the first `lengths` tokens of each text.
 
     Args:
-        logps: [texts, tokens].
-        mask: [texts, tokens], 1 where a token belongs to the completion.
+        logps: [tokens].
+        texts: [tokens], the number of the text that a token belongs to.
+        places: [tokens], its place in that text, from 0.
         lengths: [texts], how many of its tokens count.
     """
-    return summed(logps, mask * (mask.cumsum(-1) <= lengths[:, None]))
+    return summed(_wide(logps) * (places < lengths[texts]), texts, len(lengths))
 
 
 def length_desensitized(whole: Tensor, head: Tensor, alpha: float) -> Tensor:
@@ -49,52 +59,86 @@ def length_desensitized(whole: Tensor, head: Tensor, alpha: float) -> Tensor:
     return head + alpha * (whole - head)
 
 
-def sigmoid(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
-    """The loss of DPO, beta times the difference of the log-ratios through -log sigmoid.
+def reward_margin(up: Tensor, down: Tensor, beta: float) -> Tensor:
+    """The difference of the log-ratios times beta, that of DPO's implicit rewards: `h` in the losses.
 
-    -log sigmoid(beta * [(chosen - ref_chosen) - (rejected - ref_rejected)])
+    With ratios divided by their tokens it is that of length-normalised DPO (`sigmoid_norm` of TRL, after OLMo-2).
+
+    Args:
+        up: [pairs], log-probability under the policy minus that under the reference, of the chosen text.
+        down: [pairs], of the rejected one.
+        beta: Strength of the tie to the reference.
+    """
+    return beta * (_wide(up) - _wide(down))
+
+
+def dpo(margin: Tensor, weight: Tensor | None = None, form: WeightForm = "outer") -> Tensor:
+    """The loss of DPO on `reward_margin`, and with weights that of DDPO.
+
+    outer: -w log sigmoid(h), arXiv 2503.17126. inner, ours: -log sigmoid(w h), where w acts as a beta of the pair.
 
     Source: arXiv 2305.18290, equation 7.
 
-    Args:
-        chosen: [pairs], under the policy; so are the other three, `ref_` under the reference.
-        rejected: See `chosen`.
-        ref_chosen: See `chosen`.
-        ref_rejected: See `chosen`.
-        beta: Strength of the tie to the reference.
-
     Returns:
-        [pairs], above 0; ln 2 where policy and reference agree.
+        [pairs], at least 0; ln 2 times the weight where policy and reference agree.
     """
-    margin = (_wide(chosen) - _wide(ref_chosen)) - (_wide(rejected) - _wide(ref_rejected))
-    return -F.logsigmoid(beta * margin)
+    if weight is None:
+        return -F.logsigmoid(margin)
+    return -weight * F.logsigmoid(margin) if form == "outer" else -F.logsigmoid(weight * margin)
 
 
-def sigmoid_norm(
-    chosen: Tensor,
-    rejected: Tensor,
-    ref_chosen: Tensor,
-    ref_rejected: Tensor,
-    chosen_tokens: Tensor,
-    rejected_tokens: Tensor,
-    beta: float,
-) -> Tensor:
-    """DPO with each log-ratio divided by its own completion's token count.
+def log_odds_ratio(chosen: Tensor, rejected: Tensor) -> Tensor:
+    """Log of the ratio of the odds of two texts, p / (1 - p) with p the geometric mean over tokens.
 
-    Source: `sigmoid_norm` of TRL (since 1.4), the length-normalised DPO of the OLMo-2 recipe.
+    Source: arXiv 2403.07691.
 
     Args:
-        chosen: [pairs], as in `sigmoid`.
-        rejected: See `chosen`.
-        ref_chosen: See `chosen`.
-        ref_rejected: See `chosen`.
-        chosen_tokens: [pairs], tokens of the chosen completions.
-        rejected_tokens: [pairs], tokens of the rejected ones.
-        beta: Larger than for `sigmoid` by about the length of a text; 5 is usual.
+        chosen: [pairs], mean log-probability a token; 0 is read as -1e-6.
+        rejected: [pairs], see `chosen`.
     """
-    up = (_wide(chosen) - _wide(ref_chosen)) / chosen_tokens.clamp(min=1)
-    down = (_wide(rejected) - _wide(ref_rejected)) / rejected_tokens.clamp(min=1)
-    return -F.logsigmoid(beta * (up - down))
+    up, down = (_wide(x).clamp(max=_CERTAIN) for x in (chosen, rejected))
+    return (up - down) - (_log1mexp(up) - _log1mexp(down))
+
+
+def orpo(
+    nll: Tensor, odds: Tensor, odds_weight: float, weight: Tensor | None = None, form: WeightForm = "outer"
+) -> Tensor:
+    """The loss of ORPO, and with weights that of DORPO.
+
+    outer: w (nll - lambda log sigmoid(o)). inner: w nll - lambda log sigmoid(w o).
+
+    Source: arXiv 2403.07691, weights after 2503.17126.
+
+    Args:
+        nll: [pairs], negative log-likelihood of the chosen text.
+        odds: [pairs], `log_odds_ratio`.
+        odds_weight: lambda.
+        weight: [pairs], weights of DORPO.
+        form: Where they stand.
+    """
+    if weight is None:
+        return _wide(nll) - odds_weight * F.logsigmoid(odds)
+    if form == "outer":
+        return weight * (_wide(nll) - odds_weight * F.logsigmoid(odds))
+    return weight * _wide(nll) - odds_weight * F.logsigmoid(weight * odds)
+
+
+def smoothed(logps: Tensor, spread: Tensor, amount: Tensor | float) -> Tensor:
+    """Cross-entropy of tokens with label smoothing: (1 - v) * -log p(token) + v * mean over the vocabulary of -log p.
+
+    Source: arXiv 2406.04854, where the amount differs by text.
+
+    Args:
+        logps: [tokens].
+        spread: [tokens], mean log-probability over the vocabulary.
+        amount: [tokens] or a number, v in [0, 1].
+    """
+    return -(1 - amount) * _wide(logps) - amount * _wide(spread)
+
+
+def _log1mexp(x: Tensor) -> Tensor:
+    """log(1 - e^x) for x < 0, in the form that keeps its digits; either is finite where the other is taken."""
+    return torch.where(x >= -_LN_2, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
 
 
 def _wide(values: Tensor) -> Tensor:

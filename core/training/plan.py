@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 
 from ..errors import DivtoolError
 from ..models.language import load_tokenizer, pick_device, pick_dtype, resolve
+from .forms import wants_packing
+from .head import BLOCK
 from .job import Report, TrainJob
 from .pairs import Lengths, PairFile, encoded
 from .settings import FullSettings
@@ -18,6 +20,8 @@ from .settings import FullSettings
 # NF4 with double quantisation: 4 bits a weight, and 8 bits a block of 64 plus 32 bits a 256 blocks for the scales.
 _NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 _GIB = 1 << 30
+# Tokens whose logits TRL's fused head holds at a time.
+_FUSED_TILE = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +55,26 @@ def plan(job: TrainJob, pairs: PairFile) -> Report:
     """
     device = pick_device(job.loading.device)
     source = resolve(job.model, job.tell.note)
-    shape = shape_of(source, job.model, job.loading.trust_remote_code)
+    targets = job.settings.lora_targets or "all-linear"
+    shape = shape_of(source, job.model, job.loading.trust_remote_code, targets)
     settings = job.settings.filled(shape.parameters, device.type)
     lengths = encoded(pairs, load_tokenizer(source, job.loading.trust_remote_code), settings.max_length)
     width = pick_dtype(job.loading.dtype, device).itemsize
     trainable = adapter_size(job.loading.adapter) if job.loading.adapter else shape.adapter_rows * settings.lora_r
-    memory = memory_bytes(shape, settings, lengths, trainable, width, device.type)
+    settings = replace(settings, pack=wants_packing(settings, lengths, device.type))
+    memory = memory_bytes(shape, settings, lengths, trainable, width)
     total = settings.total_steps(len(lengths))
+    unit = "texts" if settings.kind == "sft" else "pairs"
     return Report(
         f"Plan of {job.method} on {job.model}, {device.type}",
         [
-            ("pairs", len(lengths)),
-            ("pairs too long", lengths.dropped),
+            (unit, len(lengths)),
+            (f"{unit} too long", lengths.dropped),
+            (f"{unit} empty", lengths.empty),
             *_token_rows(lengths),
             ("tokens an epoch", lengths.total),
             ("steps", total),
-            ("pairs a step", min(len(lengths), settings.batch_size * settings.grad_accum)),
+            (f"{unit} a step", min(len(lengths), settings.batch_size * settings.grad_accum)),
             *_setting_rows(settings),
             ("parameters", shape.parameters),
             ("trainable parameters", trainable),
@@ -80,21 +88,34 @@ def _token_rows(lengths: Lengths) -> list[tuple[str, Any]]:
     def row(name: str, counts: Sequence[int]) -> tuple[str, str]:
         return f"tokens, {name}", f"mean {sum(counts) / len(counts):.1f}, max {max(counts)}, sum {sum(counts):,}"
 
-    sides = (("prompt", lengths.prompt), ("chosen", lengths.chosen), ("rejected", lengths.rejected))
-    return [row(name, counts) for name, counts in sides] + [("chosen - rejected, mean tokens", lengths.mean_difference)]
+    sides = [("prompt", lengths.prompt), ("chosen", lengths.chosen)]
+    if not lengths.rejected:
+        return [row(name, counts) for name, counts in sides]
+    rows: list[tuple[str, Any]] = [row(name, counts) for name, counts in [*sides, ("rejected", lengths.rejected)]]
+    return [*rows, ("chosen - rejected, mean tokens", lengths.mean_difference)]
+
+
+_SHOWN = (
+    "loss", "beta", "ld_alpha", "sft_weight", "odds_weight", "nll_span", "smoothing", "weight_form", "weight_norm",
+    "learning_rate", "epochs", "batch_size", "grad_accum", "max_length", "lora_r", "lora_alpha", "lora_targets",
+    "four_bit", "gradient_checkpointing", "head", "pack", "seed",
+)  # fmt: skip
 
 
 def _setting_rows(settings: FullSettings) -> list[tuple[str, Any]]:
-    names = (
-        "loss", "beta", "ld_alpha", "learning_rate", "epochs", "batch_size", "grad_accum", "max_length", "lora_r",
-        "lora_alpha", "four_bit", "gradient_checkpointing", "seed",
-    )  # fmt: skip
-    return [
-        (name, f"{getattr(settings, name):g}" if name == "learning_rate" else getattr(settings, name)) for name in names
-    ]
+    """The settings that this kind of loss has."""
+    values = {name: getattr(settings, name) for name in _SHOWN}
+    if settings.kind != "dpo":
+        del values["loss"]
+    values["learning_rate"] = f"{settings.learning_rate:g}"
+    return [(name, value) for name, value in values.items() if value is not None]
 
 
-def shape_of(source: str, name: str, trust_remote_code: bool = False) -> Shape:
+def _has_adapter(layer: str, targets: str) -> bool:
+    return targets == "all-linear" or layer.rpartition(".")[2] in [name.strip() for name in targets.split(",")]
+
+
+def shape_of(source: str, name: str, trust_remote_code: bool = False, lora_targets: str = "all-linear") -> Shape:
     """The sizes of a model, from its config: the model is built on the meta device, without weights."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -107,12 +128,14 @@ def shape_of(source: str, name: str, trust_remote_code: bool = False) -> Shape:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     head = model.get_output_embeddings()
-    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    linear = {name: m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head}
     text = config.get_text_config()
     return Shape(
         parameters=sum(p.numel() for p in model.parameters()),
-        linear=sum(m.weight.numel() for m in linear),
-        adapter_rows=sum(m.in_features + m.out_features for m in linear),
+        linear=sum(m.weight.numel() for m in linear.values()),
+        adapter_rows=sum(
+            m.in_features + m.out_features for name, m in linear.items() if _has_adapter(name, lora_targets)
+        ),
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,
         inner=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
@@ -136,30 +159,31 @@ def adapter_size(folder: str) -> int:
 
 
 def memory_bytes(
-    shape: Shape, settings: FullSettings, lengths: Lengths, trainable: int, width: int, device_type: str
+    shape: Shape, settings: FullSettings, lengths: Lengths, trainable: int, width: int
 ) -> dict[str, float]:
     """A rough upper estimate of what the largest batch needs; the libraries themselves come on top.
 
-    With S = 2 * batch_size sequences of T tokens (the longest pair), h wide, i inside the feed-forward part, L layers,
-    a vocabulary of V, w bytes a number:
+    With N tokens in a batch of the longest pair, h wide, i inside the feed-forward part, L layers, a vocabulary of V,
+    w bytes a number:
 
     - weights: w a parameter; with NF4, 0.516 bytes for those of the linear layers
     - adapter and optimiser: 16 bytes a trainable parameter (weight, gradient, two moments, float32)
-    - activations: S*T*w*(10h + 4i) a layer, all L of them at once, or, where they are computed twice, those of one
-      layer and S*T*h*w for each of the others
-    - logits: 4 bytes * V * S * C, three times (logits, log-probabilities, gradient), C the longest completion; on an
-      accelerator they are computed in tiles of 4,096 tokens: 4 bytes * V * min(S*C, 4,096), twice
+    - activations: N*w*(10h + 4i) a layer, all L of them at once, or, where they are computed twice, those of one
+      layer and N*h*w for each of the others
+    - logits: 4 bytes * V * min(N, tile), twice; a tile is 256 tokens of the compact head, 32,768 of the fused one
     """
-    sequences, tokens = 2 * settings.batch_size, lengths.longest
-    completion = max(max(lengths.chosen), max(lengths.rejected))
+    tokens = settings.batch_size * (lengths.longest_packed if settings.pack else _sides(lengths) * lengths.longest)
     linear = shape.linear * (_NF4_BYTES if settings.four_bit else width)
-    layer = sequences * tokens * width * (10 * shape.hidden + 4 * shape.inner)
-    kept = sequences * tokens * width * shape.hidden
-    rows = sequences * completion
-    logits = 4 * shape.vocabulary * (3 * rows if device_type == "cpu" else 2 * min(rows, 4096))
+    layer = tokens * width * (10 * shape.hidden + 4 * shape.inner)
+    kept = tokens * width * shape.hidden
+    tile = BLOCK if settings.head == "compact" else _FUSED_TILE
     return {
         "weights": linear + (shape.parameters - shape.linear) * width,
         "adapter and optimiser": 16 * trainable,
         "activations": layer + kept * (shape.layers - 1) if settings.gradient_checkpointing else layer * shape.layers,
-        "logits": logits,
+        "logits": 2 * 4 * shape.vocabulary * min(tokens, tile),
     }
+
+
+def _sides(lengths: Lengths) -> int:
+    return 2 if lengths.rejected else 1

@@ -1,6 +1,6 @@
-"""Training on preference pairs: checked, audited, turned into token ids, trained, written with log and card.
+"""Training on preference pairs, or on texts: checked, audited, encoded, trained, written with log and card.
 
-Free of torch until the pairs have been read and audited.
+Free of torch until the records have been read and audited.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,15 @@ from ..models.names import check_adapter, check_model_name
 from ..records import check_pair
 from .job import LOG, OutputFolder, Report, TrainJob
 from .pairs import Lengths, PairFile, dataset, spooled
+from .texts import check_text, text_records
+from .weights import look_at_weights
 
 if TYPE_CHECKING:
     from .settings import FullSettings
 
 
 def train(job: TrainJob) -> Report:
-    """Train an adapter on preference pairs.
+    """Train an adapter on preference pairs, or, where the settings say so, on their chosen texts alone.
 
     Args:
         job: What to train, on what, how.
@@ -37,7 +39,7 @@ def train(job: TrainJob) -> Report:
         What the run came to: for people to read.
 
     Raises:
-        InputError: A bad pair; nothing has been loaded yet.
+        InputError: A bad record; nothing has been loaded yet.
         DivtoolError: The audit failed, or the output folder, model or adapter cannot be used.
         KeyboardInterrupt: The run was interrupted; what is needed to go on has been written.
     """
@@ -48,10 +50,10 @@ def train(job: TrainJob) -> Report:
     if output is not None and output.finished:
         job.tell.note(f"{output.path}: finished already; nothing is left to do")
         return Report("Finished already", [])
-    reader = RowReader(job.source, check_pair, skip_bad=job.skip_bad)
     with tempfile.TemporaryDirectory(prefix="divtool-") as scratch:
-        pairs = spooled(reader, Path(scratch))
-        _examine(job, pairs)
+        pairs = _read(job, Path(scratch))
+        held_out = _held_out(job, Path(scratch))
+        weights = _examine(job, pairs)
         for module in ("torch", "peft", "trl", "datasets"):
             require_extra(module, "train")
         with _quiet():
@@ -59,20 +61,24 @@ def train(job: TrainJob) -> Report:
                 from .plan import plan
 
                 return plan(job, pairs)
-            return _trained(job, pairs, output, Path(scratch))
+            return _trained(job, pairs, held_out, weights, output)
 
 
-def _examine(job: TrainJob, pairs: PairFile) -> None:
-    """What can be said of the pairs without a model."""
+def _read(job: TrainJob, folder: Path) -> PairFile:
+    if job.settings.kind == "sft":
+        reader = RowReader(job.source, check_text, skip_bad=job.skip_bad)
+        return spooled(reader, folder, parts=text_records)
+    reader = RowReader(job.source, check_pair, skip_bad=job.skip_bad)
+    return spooled(reader, folder, whole=job.settings.weighted)
+
+
+def _examine(job: TrainJob, pairs: PairFile) -> dict[str, Any] | None:
+    """Say what can be said of the pairs without a model; the answer is what their weights look like."""
     if pairs.skipped:
         job.tell.warn(f"{pairs.name}: {pairs.skipped} bad lines left out, {pairs.count} read")
-    if pairs.weighted and not job.settings.weighted:
-        job.tell.warn(
-            f"{pairs.weighted} of {pairs.count} pairs have a weight other than 1, which {job.method} leaves out: every "
-            "pair counts once (weights are for the methods ddpo and dorpo)"
-        )
+    weights = look_at_weights(job, pairs)
     if not get("method", METHODS, job.method, "train").load().training.audited or job.audit == "off":
-        return
+        return weights
     from ..selection.audit import AuditRules, audit_pair_records
 
     # The tolerance that the pairs were selected with is not known here; the limits on their mean and sign are.
@@ -83,6 +89,7 @@ def _examine(job: TrainJob, pairs: PairFile) -> None:
         job.tell.note(f"length audit passed ({pairs.count:,} pairs)")
     else:
         job.tell.warn(audit.message)
+    return weights
 
 
 @contextmanager
@@ -102,38 +109,93 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _trained(job: TrainJob, pairs: PairFile, output: OutputFolder, scratch: Path) -> Report:
-    from .lora import load_student, with_adapter, with_shape_of
+def _held_out(job: TrainJob, folder: Path) -> PairFile | None:
+    if job.held_out is None:
+        return None
+    (folder / "held-out").mkdir()
+    return _read(replace(job, source=job.held_out), folder / "held-out")
+
+
+def _trained(
+    job: TrainJob, pairs: PairFile, held_out: PairFile | None, weights: dict[str, Any] | None, output: OutputFolder
+) -> Report:
+    from .card import facts
+    from .forms import settle, wants_packing
+    from .log import records, report_start
+    from .lora import load_student, trainable_parameters, with_adapter, with_shape_of
     from .trainer import PairTrainer, arguments
 
+    smoothing = _smoothing(job, pairs)
     student = load_student(job)
     settings = job.settings.filled(student.model.num_parameters(), student.device.type)
     model = with_adapter(student.model, settings)
-    settings = with_shape_of(model, settings)
-    rows, lengths = dataset(pairs, student.tokenizer, settings.max_length, scratch)
+    rows, lengths = dataset(pairs, student.tokenizer, settings.max_length, pairs.path.parent, smoothing)
+    packed = wants_packing(settings, lengths, student.device.type)
+    settings = replace(with_shape_of(model, settings), pack=packed)
     total = settings.total_steps(len(lengths))
     _say_what(job, lengths, settings, total)
     last = output.begin(_identity(job, pairs, settings, total))
     args = arguments(settings, output.work, total, model.dtype, student.device)
     trainer = PairTrainer(model, student.tokenizer, rows, args, settings)
-    with job.tell.progress(len(lengths), "pairs, reference") as tick:
-        reference = trainer.attach_reference(output.work / "reference.safetensors", tick)
-    from .log import report_start
-
+    trainer.weight_scale = _weight_scale(settings, lengths)
+    settle(trainer, job.settings, settings, lengths, job.tell)
+    settings = replace(settings, head=trainer.head, pack=trainer.data_collator.packed)
+    reference = _attached(job, trainer, lengths, held_out, output.work)
     start = report_start(pairs, lengths, reference, job.model, job.tell)
-    seconds = _run(job, trainer, output, last, total)
-    return _finished(job, trainer, pairs, lengths, settings, output, start | {"seconds": seconds})
+    start["seconds"] = _run(job, trainer, output, last, total)
+    start["trainable"] = trainable_parameters(model)
+    known = facts(job, pairs, lengths, settings, records(output.path / LOG), start, weights)
+    return _finished(job, trainer, output, known, settings.save_steps is not None)
+
+
+def _attached(job: TrainJob, trainer: Any, lengths: Lengths, held_out: PairFile | None, work: Path) -> Any:
+    """Give the trainer what does not change over the run; the answer is the reference, where there is one."""
+    settings = job.settings
+    if held_out is not None:
+        smoothing = [0.0] * held_out.count if settings.smoothing else None
+        tokenizer = trainer.processing_class
+        rows, _ = dataset(held_out, tokenizer, settings.max_length, held_out.path.parent, smoothing)
+        trainer.attach_held_out(rows, work / "held-out.safetensors")
+    if settings.kind != "dpo":
+        return None
+    with job.tell.progress(len(lengths), "pairs, reference") as tick:
+        return trainer.attach_reference(work / "reference.safetensors", tick)
+
+
+def _smoothing(job: TrainJob, texts: PairFile) -> Sequence[float] | None:
+    if job.settings.smoothing is None:
+        return None
+    from .uncertainty import loader, smoothing_amounts
+
+    most = job.settings.smoothing_max
+    embedder = loader(job.embedder, job.loading.device)
+    return smoothing_amounts(texts, 0.1 if most is None else most, embedder, job.tell)
+
+
+def _weight_scale(settings: FullSettings, lengths: Lengths) -> float:
+    """What brings the mean weight to 1, or 1.
+
+    Raises:
+        DivtoolError: No pair that is left has a weight.
+    """
+    total = sum(lengths.weights)
+    if settings.weighted and total == 0:
+        raise DivtoolError("every pair that is short enough has the weight 0: nothing to learn; raise --max-length")
+    return len(lengths) / total if settings.weight_norm == "mean" else 1.0
 
 
 def _say_what(job: TrainJob, lengths: Lengths, settings: FullSettings, total: int) -> None:
+    what = "texts" if settings.kind == "sft" else "pairs"
     if lengths.dropped:
         job.tell.warn(
-            f"{lengths.dropped} pairs left out, longer than --max-length {settings.max_length} tokens "
+            f"{lengths.dropped} {what} left out, longer than --max-length {settings.max_length} tokens "
             f"(the longest has {lengths.longest_dropped})"
         )
+    if lengths.empty:
+        job.tell.warn(f"{lengths.empty} {what} left out, without a token in the prompt or in a text")
     step = min(len(lengths), settings.batch_size * settings.grad_accum)
     job.tell.note(
-        f"{len(lengths):,} pairs, {total:,} steps of up to {step} pairs, learning rate {settings.learning_rate:g}"
+        f"{len(lengths):,} {what}, {total:,} steps of up to {step} {what}, learning rate {settings.learning_rate:g}"
     )
 
 
@@ -145,7 +207,9 @@ def _identity(job: TrainJob, pairs: PairFile, settings: FullSettings, total: int
         "model": job.model,
         "adapter": job.loading.adapter,
         "dtype": job.loading.dtype,
+        "embedder": job.embedder if settings.smoothing else None,
         "pairs_sha256": pairs.sha256,
+        "held_out": job.held_out,
         "steps": total,
         **chosen,
     }
@@ -175,29 +239,16 @@ def _run(job: TrainJob, trainer: Any, output: OutputFolder, last: Path | None, t
     return time.monotonic() - clock
 
 
-def _finished(
-    job: TrainJob,
-    trainer: Any,
-    pairs: PairFile,
-    lengths: Lengths,
-    settings: FullSettings,
-    output: OutputFolder,
-    measured: dict[str, float],
-) -> Report:
+def _finished(job: TrainJob, trainer: Any, output: OutputFolder, known: dict[str, Any], keep: bool) -> Report:
     """Write the adapter, its card and its data, the data last: it marks the folder as finished."""
-    from .card import facts, write_card
-    from .log import records
-    from .lora import trainable_parameters
+    from .card import write_card
 
-    lines = records(output.path / LOG)
     final = output.work / "final"
-    trainer.model.save_pretrained(str(final))
-    known = facts(job, pairs, lengths, settings, lines, measured | {"trainable": trainable_parameters(trainer.model)})
+    trainer.model.save_pretrained(str(final), selected_adapters=["default"])
     write_card(final, known)
     output.move_in(final)
     output.mark_finished(known)
-    output.finish(keep_checkpoints=settings.save_steps is not None)
+    output.finish(keep_checkpoints=keep)
     job.tell.note(f"adapter in {output.path}")
-    result = known["result"]
-    shown = ("steps", "loss_first", "loss_last", "margin_last", "accuracy_last", "tokens_per_second", "seconds")
-    return Report(f"Trained with {job.method}", [("pairs", len(lengths)), *((name, result[name]) for name in shown)])
+    title = f"Trained with {job.method}"
+    return Report(title, [(known["unit"], known["data"]["trained_on"]), *known["result"].items()])

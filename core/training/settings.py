@@ -1,17 +1,27 @@
-"""Settings of a preference training run. Free of torch, so that a command line is checked before it is imported."""
+"""Settings of a training run. Free of torch, so that a command line is checked before it is imported."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import UsageError
 
+WeightForm = Literal["outer", "inner"]
+
+Kind = Literal["dpo", "orpo", "sft"]
 LOSSES = ("sigmoid", "sigmoid_norm")
 EFFECTIVE_BATCH = 32
 _BILLION = 1_000_000_000
+# Options whose name is not that of the setting.
+_FLAGS = {"odds_weight": "--lambda", "four_bit": "--4bit"}
+
+
+def flag(setting: str) -> str:
+    """The option of a setting, as a user types it."""
+    return _FLAGS.get(setting, f"--{setting.replace('_', '-')}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,44 +29,70 @@ class TrainSettings:
     """What a user sets; None is filled in by `filled` once the model and the device are known.
 
     Attributes:
+        kind: Which loss: DPO's with a reference, ORPO's without one, or likelihood of the chosen text alone.
         loss: "sigmoid" is DPO (arXiv 2305.18290); "sigmoid_norm" divides each log-ratio by its token count.
         beta: Strength of the tie to the reference; None is 0.1, or 5 for sigmoid_norm.
         ld_alpha: Share of the longer text's tail that counts (LD-DPO, arXiv 2409.06411); None is plain DPO.
-        weighted: Multiply each pair's loss by its `weight`.
+        sft_weight: How much of the chosen text's negative log-likelihood is added to DPO's loss.
+        odds_weight: lambda of ORPO: how much its odds ratio counts beside the likelihood; None is 0.25.
+        nll_span: What the likelihood runs over: "response", or "full" for prompt and response; None is "response".
+        smoothing: "ual" smooths the labels of a text the more, the more uncertain its prompt is (arXiv 2406.04854).
+        smoothing_max: Smoothing of the most uncertain text; None is 0.1.
+        weighted: Use each pair's `weight`.
+        weight_form: Where the weight stands, outside of log sigmoid or inside; None is "outer".
+        weight_norm: "mean" divides the weights by their mean over the pairs, once.
         lora_r: Rank of the adapter; None is 16.
         lora_alpha: Its scale, applied as lora_alpha / lora_r; None is 32.
-        learning_rate: None is 5e-6, and 5e-5 for a model under a billion parameters.
+        lora_targets: Layers that get an adapter, by commas; None is every linear layer but the output.
+        learning_rate: None is 5e-6, and 5e-5 for a model under a billion parameters; 1e-4 without a rejected text.
         epochs: Passes over the pairs.
         max_steps: Optimiser steps, instead of `epochs`.
         batch_size: Pairs in one forward pass of one device.
-        grad_accum: Forward passes an optimiser step; None makes a step of 32 pairs.
+        grad_accum: Forward passes an optimiser step; None makes a step of `step_pairs`.
+        step_pairs: Pairs an optimiser step, where `grad_accum` is None.
         warmup: Share of the steps over which the learning rate rises; it falls as a cosine after that.
+        warmup_steps: The same as a number of steps; None follows `warmup`.
         clip: Largest gradient norm.
         max_length: Tokens of prompt and response together; longer pairs are left out, never cut.
         seed: Fixes the adapter's first weights and the order of the pairs.
         four_bit: NF4 weights; None is on where there is CUDA.
         gradient_checkpointing: Compute activations twice to hold fewer; None is on from a billion parameters.
         save_steps: Steps between checkpoints; None is a tenth of the run.
+        head: Which output layer scores the tokens: TRL's "fused", or "compact"; "auto" is compact on a CPU.
+        pack: Run a pair as one sequence that holds its prompt once; None is on, on a CPU, where it saves enough.
     """
 
+    kind: Kind = "dpo"
     loss: str = "sigmoid"
     beta: float | None = None
     ld_alpha: float | None = None
+    sft_weight: float | None = None
+    odds_weight: float | None = None
+    nll_span: str | None = None
+    smoothing: str | None = None
+    smoothing_max: float | None = None
     weighted: bool = False
+    weight_form: WeightForm | None = None
+    weight_norm: str | None = None
     lora_r: int | None = None
     lora_alpha: int | None = None
+    lora_targets: str | None = None
     learning_rate: float | None = None
     epochs: float = 1.0
     max_steps: int | None = None
     batch_size: int = 4
     grad_accum: int | None = None
+    step_pairs: int = EFFECTIVE_BATCH
     warmup: float = 0.1
+    warmup_steps: int | None = None
     clip: float = 1.0
     max_length: int = 1024
     seed: int = 0
     four_bit: bool | None = None
     gradient_checkpointing: bool | None = None
     save_steps: int | None = None
+    head: str = "auto"
+    pack: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -68,16 +104,22 @@ class TrainSettings:
             raise UsageError(f"unknown loss '{self.loss}': known: {', '.join(LOSSES)}")
         if self.ld_alpha is not None and self.loss == "sigmoid_norm":
             raise UsageError("--ld-alpha and --loss sigmoid_norm both correct for length: use one of them")
-        if self.ld_alpha is not None and not 0 <= self.ld_alpha <= 1:
-            raise UsageError(f"--ld-alpha is {self.ld_alpha}, not in [0, 1]")
-        for option in ("beta", "learning_rate", "epochs", "clip"):
+        if self.smoothing == "ual" and self.head == "fused":
+            raise UsageError("--smoothing ual needs a gradient that the fused head does not have: leave --head out")
+        for option in ("ld_alpha", "smoothing_max"):
+            value = getattr(self, option)
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"{flag(option)} is {value}, not in [0, 1]")
+        for option in ("beta", "odds_weight", "learning_rate", "epochs", "clip"):
             value = getattr(self, option)
             if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"--{option.replace('_', '-')} is {value}, not a number above 0")
+                raise UsageError(f"{flag(option)} is {value}, not a number above 0")
+        if self.sft_weight is not None and not 0 <= self.sft_weight < math.inf:
+            raise UsageError(f"--sft-weight is {self.sft_weight}, not a number of 0 or more")
         for option in ("lora_r", "lora_alpha", "max_steps", "batch_size", "grad_accum", "max_length", "save_steps"):
             value = getattr(self, option)
             if value is not None and value < 1:
-                raise UsageError(f"--{option.replace('_', '-')} is {value}, not 1 or more")
+                raise UsageError(f"{flag(option)} is {value}, not 1 or more")
         if not 0 <= self.warmup < 1:
             raise UsageError(f"--warmup is {self.warmup}, not in [0, 1)")
 
@@ -86,27 +128,59 @@ class TrainSettings:
         return device_type == "cuda" if self.four_bit is None else self.four_bit
 
     def filled(self, parameters: int, device_type: str, devices: int = 1) -> FullSettings:
-        """Every None replaced by what it means for this model and device."""
+        """Every None that means something replaced by it, for this model and device."""
         small = parameters < _BILLION
-        values = asdict(self) | {
-            "beta": self.beta or (5.0 if self.loss == "sigmoid_norm" else 0.1),
-            "lora_r": self.lora_r or 16,
-            "lora_alpha": self.lora_alpha or 32,
-            "learning_rate": self.learning_rate or (5e-5 if small else 5e-6),
-            "grad_accum": self.grad_accum or max(1, round(EFFECTIVE_BATCH / (self.batch_size * devices))),
-            "four_bit": self.wants_four_bit(device_type),
-            "gradient_checkpointing": not small if self.gradient_checkpointing is None else self.gradient_checkpointing,
-        }
+        step = self.grad_accum or max(1, round(self.step_pairs / (self.batch_size * devices)))
+        checkpointing = not small if self.gradient_checkpointing is None else self.gradient_checkpointing
+        values = (
+            asdict(self)
+            | self._loss_values()
+            | {
+                "lora_r": self.lora_r or 16,
+                "lora_alpha": self.lora_alpha or 32,
+                "lora_targets": self.lora_targets or "all-linear",
+                "learning_rate": self.learning_rate or self._usual_rate(small),
+                "grad_accum": step,
+                "four_bit": self.wants_four_bit(device_type),
+                "gradient_checkpointing": checkpointing,
+                "head": self._usual_head(device_type) if self.head == "auto" else self.head,
+            }
+        )
         return FullSettings(**values)
+
+    def _loss_values(self) -> dict[str, Any]:
+        """What the loss of this kind needs."""
+        if self.kind == "dpo":
+            values: dict[str, Any] = {"beta": self.beta or (5.0 if self.loss == "sigmoid_norm" else 0.1)}
+        else:
+            values = {"nll_span": self.nll_span or "response"}
+        if self.kind == "orpo":
+            values["odds_weight"] = self.odds_weight or 0.25
+        if self.smoothing == "ual":
+            values["smoothing_max"] = 0.1 if self.smoothing_max is None else self.smoothing_max
+        if self.weighted:
+            values["weight_form"] = self.weight_form or "outer"
+        return values
+
+    def _usual_rate(self, small: bool) -> float:
+        if self.kind == "sft":
+            return 1e-4
+        return 5e-5 if small else 5e-6
+
+    def _usual_head(self, device_type: str) -> str:
+        return "compact" if device_type == "cpu" or self.smoothing == "ual" else "fused"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FullSettings(TrainSettings):
-    """`TrainSettings` with nothing left open."""
+    """`TrainSettings` with nothing left open but what this kind of loss does not have.
 
-    beta: float
+    `pack` stays as the user gave it until the pairs are known; `packing.settled` settles it.
+    """
+
     lora_r: int
     lora_alpha: int
+    lora_targets: str
     learning_rate: float
     grad_accum: int
     four_bit: bool
@@ -128,12 +202,15 @@ class FullSettings(TrainSettings):
 
         The first step already learns: a rise that starts at 0 would waste it, which counts in a run of ten steps.
         """
-        rise = math.floor(self.warmup * total)
+        rise = math.floor(self.warmup * total) if self.warmup_steps is None else min(self.warmup_steps, total)
         if step < rise:
             return (step + 1) / (rise + 1)
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
 
 
-def settings_for(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> TrainSettings:
-    """The settings of a method, with what the user gave (not None) in their place."""
-    return TrainSettings(**{**recipe, **{key: value for key, value in given.items() if value is not None}})
+def settings_for(
+    recipe: Mapping[str, Any], given: Mapping[str, Any], preset: Mapping[str, Any] | None = None
+) -> TrainSettings:
+    """The settings of a method, those of a preset over them, and over both what the user gave (not None)."""
+    own = {key: value for key, value in given.items() if value is not None}
+    return TrainSettings(**{**recipe, **(preset or {}), **own})

@@ -1,93 +1,48 @@
-"""TRL's DPO trainer with what it lacks: a weight a pair, exact means over uneven batches, a cheap head on a CPU."""
+"""TRL's DPO trainer with what it lacks: a weight a pair, exact means over uneven batches, cheaper forms on a CPU."""
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
-from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from ..errors import DivtoolError
 from ..jsonl import replacing
-from . import losses
+from .batches import PairCollator, branch_mask, sequence_tokens
+from .head import TokenScores, compact_scores
+from .objectives import OBJECTIVES, Outcome, Scored, Share, scored
 from .settings import FullSettings
+from .window import Window
 
 Tensor = torch.Tensor
 
 
-class PairCollator(DataCollatorForPreference):  # type: ignore[misc]
-    """TRL's batches, with the weight of each pair and its reference log-probabilities."""
-
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """One batch; the first half of the sequences is the chosen side."""
-        batch: dict[str, Tensor] = super().torch_call(examples)
-        for key in ("weight", "reference"):
-            if key in examples[0]:
-                batch[key] = torch.tensor([example[key] for example in examples])
-        return batch
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Log-probabilities of the completions of a batch, [2 * pairs] each, the chosen first.
-
-    Attributes:
-        whole: Summed over all tokens of the completion.
-        head: Summed over as many tokens as the shorter of the pair has.
-        tokens: Tokens of the completion.
-    """
-
-    whole: Tensor
-    head: Tensor
-    tokens: Tensor
-
-    def by_pair(self) -> Tensor:
-        """[pairs, 4]: whole and head of the chosen, whole and head of the rejected."""
-        return torch.cat(
-            [torch.stack(half, -1) for half in zip(self.whole.chunk(2), self.head.chunk(2), strict=True)], -1
-        )
-
-
-class Window:
-    """Means over the pairs of one optimiser step."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self.pairs = 0
-        self.tokens = 0
-
-    def add(self, pairs: int, tokens: int, values: dict[str, Tensor]) -> None:
-        """Add a batch: one value a pair for each name."""
-        self.pairs += pairs
-        self.tokens += tokens
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + value.detach().double().sum()
-
-    def means(self) -> dict[str, float]:
-        """The mean of each name over the pairs."""
-        return {name: float(total) / max(1, self.pairs) for name, total in self._sums.items()}
-
-
 class PairTrainer(DPOTrainer):  # type: ignore[misc]
-    """Trains a PEFT model on pairs of token ids; the reference is the model as it is at the start.
+    """Trains a PEFT model on pairs of token ids, or on texts; the reference is the model as it is at the start.
+
+    One class for every loss: what differs is `settings.kind`.
 
     Args:
         model: A PEFT model, its adapter trainable.
         tokenizer: Its tokenizer.
-        dataset: Rows of `prompt_ids`, `chosen_ids`, `rejected_ids`, `weight`.
+        dataset: Rows of `prompt_ids`, `chosen_ids`, `rejected_ids` (not of texts), `weight`, `prompt_id`, `row`.
         args: Settings of the libraries, from `arguments`.
         settings: Settings of the loss.
         callbacks: What listens.
+
+    Attributes:
+        head: "fused" or "compact".
+        weight_scale: What every weight is multiplied with.
+        held_out: Rows that are never trained on, or None.
     """
 
     # `compute_loss` divides by the pairs of the whole optimiser step, so that each pair counts the same, also where
@@ -106,10 +61,17 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         self._settings = settings
+        self._pause = settings.steps_between_saves(args.max_steps)
         self._window = Window()
+        self._share: Share | None = None
+        self.head = settings.head
+        self.weight_scale = 1.0
+        self.held_out: Any = None
         # TRL rounds the adapter of a quantised model to bfloat16, where small updates are lost; it stays float32 here.
         exact = {name: weights.data for name, weights in model.named_parameters() if weights.requires_grad}
-        collator = PairCollator(pad_token_id=tokenizer.pad_token_id)
+        collator = PairCollator(
+            pad_token_id=tokenizer.pad_token_id, packed=bool(settings.pack), with_prompt=settings.nll_span == "full"
+        )
         super().__init__(
             model=model,
             args=args,
@@ -125,8 +87,6 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         if "ref" in self.model.peft_config:
             self.model.delete_adapter("ref")
         self.remove_callback(PrinterCallback)  # It prints to standard output.
-        keeps = "logits_to_keep" in inspect.signature(type(self.model.get_base_model()).forward).parameters
-        self._narrow_head = keeps and self.args.device.type == "cpu"
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset  # Token ids already, and nothing may be cut.
@@ -148,106 +108,171 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         """The batches of one optimiser step, with the number of their pairs (mean over devices)."""
         self._window = Window()
         batches, _ = super().get_batch_samples(*args)
-        pairs = torch.tensor(float(sum(len(batch["weight"]) for batch in batches)), device=self.args.device)
-        return batches, self.accelerator.gather(pairs).mean()
+        counts = torch.tensor([[*_counts(batch)] for batch in batches], device=self.args.device).float().sum(0)
+        pairs, tokens = self.accelerator.gather(counts[None]).mean(0)
+        self._share = Share(pairs, tokens)
+        return batches, pairs
 
-    def token_logps(self, model: Any, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Log-probability of each token given those before it, 0 outside the completions, and the mask of those.
+    def token_scores(self, model: Any, inputs: dict[str, Tensor]) -> TokenScores:
+        """Score every learnt token, in the order of `inputs["texts"]`.
 
-        On accelerators through TRL's fused head, which never holds all logits. On a CPU that head scores the prompt
-        too and takes 1.5 times as long as plain logits from the first completion token on; both give the same numbers.
+        The fused head is TRL's; on a CPU it projects every position. The compact head projects those that count.
         """
-        ids, mask = inputs["input_ids"], inputs["completion_mask"]
-        shared = {"input_ids": ids, "attention_mask": inputs["attention_mask"], "use_cache": False}
-        if not self._narrow_head:
-            labels = ids.masked_fill(mask == 0, -100)
-            return model(**shared, labels=labels, fused_lm_head=True).log_probs, mask[:, 1:]
-        first = max(1, int(mask.argmax(1).min()))
-        places = torch.arange(first - 1, ids.shape[1] - 1, device=ids.device)
-        logits = model(**shared, logits_to_keep=places).logits.float()
-        logps = -F.cross_entropy(logits.flatten(0, 1), ids[:, first:].flatten(), reduction="none")
-        return logps.view(len(ids), -1) * mask[:, first:], mask[:, first:]
+        wanted = inputs["texts"][:, 1:] >= 0
+        names = ("input_ids", "attention_mask", "position_ids")
+        fields: dict[str, Any] = {key: inputs[key] for key in names if key in inputs} | {"use_cache": False}
+        if "segment_ids" in inputs:
+            fields["attention_mask"] = branch_mask(inputs["segment_ids"], self._attention_dtype())
+        if self.head == "fused":
+            labels = inputs["input_ids"].masked_fill(inputs["texts"] < 0, -100)
+            out = model(**fields, labels=labels, fused_lm_head=True)
+            return TokenScores(out.log_probs[wanted], None, out.entropy[wanted], out.is_top1[wanted])
+        base = self.accelerator.unwrap_model(model).get_base_model()
+        with self.accelerator.autocast():
+            hidden = base.base_model(**fields).last_hidden_state[:, :-1][wanted]
+            smoothed = self._settings.smoothing is not None
+            return compact_scores(
+                hidden, base.get_output_embeddings(), inputs["input_ids"][:, 1:][wanted], spread=smoothed
+            )
+
+    def _attention_dtype(self) -> torch.dtype:
+        if self.args.bf16:
+            return torch.bfloat16
+        return torch.float16 if self.args.fp16 else self.model.dtype
 
     def score(self, model: Any, inputs: dict[str, Tensor]) -> Scored:
-        """Log-probabilities of the completions of a batch."""
-        logps, mask = self.token_logps(model, inputs)
-        tokens = mask.sum(-1)
-        shorter = torch.minimum(*tokens.chunk(2)).repeat(2)
-        return Scored(losses.summed(logps, mask), losses.summed_head(logps, mask, shorter), tokens)
+        """Log-probabilities of the texts of a batch."""
+        learnt = inputs["texts"][:, 1:] >= 0
+        texts, places = (inputs[key][:, 1:][learnt] for key in ("texts", "places"))
+        sides = 1 if self._settings.kind == "sft" else 2
+        return scored(self.token_scores(model, inputs), texts, places, len(inputs["row"]), sides)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The batch's share of the mean loss over the pairs of an optimiser step."""
-        scored = self.score(model, inputs)
-        loss, measured = self._pair_losses(scored, inputs["reference"])
-        if self._settings.weighted:
-            loss = loss * inputs["weight"]
-        self._window.add(len(loss), int(inputs["attention_mask"].sum()), {"loss": loss, **measured})
-        mean = loss.sum() / (len(loss) if num_items_in_batch is None else num_items_in_batch)
+        """The batch's share of the mean loss over the pairs of an optimiser step.
+
+        Raises:
+            DivtoolError: The loss is not finite.
+        """
+        share = self._share if num_items_in_batch is not None and self._share else Share(*_counts(inputs))
+        inputs = {**inputs, "weight": inputs["weight"] * self.weight_scale}
+        values = self.score(model, inputs)
+        outcome = OBJECTIVES[self._settings.kind](values, inputs, share, self._settings)
+        self._note(outcome, values, inputs)
+        mean = outcome.loss.sum() / share.pairs
+        if not math.isfinite(mean.item()):
+            raise self._not_finite("the loss", inputs["row"].tolist())
         return (mean, None) if return_outputs else mean
 
-    def _pair_losses(self, scored: Scored, reference: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """One loss a pair, and what the log shows of it."""
-        settings = self._settings
-        policy = scored.by_pair()
-        if settings.ld_alpha is None:
-            (up, down), (ref_up, ref_down) = policy[:, [0, 2]].T, reference[:, [0, 2]].T
-        else:
-            blended = (
-                losses.length_desensitized(x[:, [0, 2]], x[:, [1, 3]], settings.ld_alpha) for x in (policy, reference)
-            )
-            (up, down), (ref_up, ref_down) = (x.T for x in blended)
-        ratio_up, ratio_down = up - ref_up, down - ref_down
-        if settings.loss == "sigmoid_norm":
-            n_up, n_down = scored.tokens.chunk(2)
-            loss = losses.sigmoid_norm(up, down, ref_up, ref_down, n_up, n_down, settings.beta)
-            ratio_up, ratio_down = ratio_up / n_up, ratio_down / n_down
-        else:
-            loss = losses.sigmoid(up, down, ref_up, ref_down, settings.beta)
-        rewards = {"rewards/chosen": settings.beta * ratio_up, "rewards/rejected": settings.beta * ratio_down}
-        return loss, {
-            **rewards,
-            "rewards/margins": rewards["rewards/chosen"] - rewards["rewards/rejected"],
-            "rewards/accuracies": (ratio_up > ratio_down).float(),
-            "logps/chosen": up,
-            "logps/rejected": down,
-            "log_ratio": (up - ref_up + down - ref_down) / 2,
-        }
+    def _note(self, outcome: Outcome, values: Scored, inputs: dict[str, Tensor]) -> None:
+        """Gather what the log shows."""
+        shown = {"loss": outcome.loss, **outcome.measured}
+        if self._settings.weighted:
+            shown["loss_unweighted"] = outcome.unweighted
+            self._window.add_weights(inputs["weight"], values.tokens[: len(outcome.loss)])
+        self._window.add(inputs["row"], sequence_tokens(inputs), shown)
+        pairs = len(outcome.loss)
+        completions, chosen = values.texts < 2 * pairs, values.texts < pairs
+        if values.scores.entropy is not None:
+            self._window.add_mean("entropy", values.scores.entropy[completions].sum(), int(completions.sum()))
+        self._window.add_mean("mean_token_accuracy", values.scores.top1[chosen].sum(), int(chosen.sum()))
 
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the means over the step's pairs to its line of the log."""
+    def _not_finite(self, what: str, rows: Sequence[int]) -> DivtoolError:
+        names = dict.fromkeys(self.train_dataset[int(row)]["prompt_id"] for row in rows)
+        saved = Path(self.args.output_dir)
+        last = max((int(path.parent.name.rpartition("-")[2]) for path in saved.glob("*/complete")), default=None)
+        kept = f"the checkpoint of step {last} is kept in {saved}" if last else "no checkpoint had been written yet"
+        return DivtoolError(
+            f"step {self.state.global_step + 1}: {what} is not finite; prompt_id {', '.join(names)}; {kept}; "
+            "look at these pairs, or train anew with a lower --learning-rate"
+        )
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Add the means over the step's pairs to its line of the log.
+
+        Raises:
+            DivtoolError: The gradient was not finite: the weights are lost, and must not be saved.
+        """
         if "loss" in logs:  # Else the line at the end of the run.
             logs.update(self._window.means(), pairs=self._window.pairs, tokens=self._window.tokens)
+            if self.held_out is not None and self.state.global_step % self._pause == 0:
+                logs.update(self.held_out_losses())
+            # Scaled half precision leaves such a step out by itself.
+            if not self.args.fp16 and not math.isfinite(logs.get("grad_norm", 0.0)):
+                self.state.global_step -= 1
+                raise self._not_finite("the gradient", self._window.rows)
         super().log(logs, start_time)
+
+    def attach_held_out(self, rows: Any, stored: Path) -> None:
+        """Rows like those of the training data, whose loss `held_out_losses` computes."""
+        if self._settings.kind == "dpo":
+            reference = self._stored(rows, stored, lambda n: None)
+            rows = rows.add_column("reference", reference.tolist())
+        self.held_out = rows
+
+    def held_out_losses(self) -> dict[str, float]:
+        """Mean loss over the held-out rows, weighted as in training, and with every weight 1."""
+        batches = list(DataLoader(self.held_out, self.args.train_batch_size, collate_fn=self.data_collator))
+        share = Share(*(sum(column) for column in zip(*map(_counts, batches), strict=True)))
+        sums = torch.zeros(2, dtype=torch.float64)
+        for batch in batches:
+            inputs = self._prepare_inputs(batch)
+            inputs["weight"] = inputs["weight"] * self.weight_scale
+            outcome = OBJECTIVES[self._settings.kind](self.look(inputs), inputs, share, self._settings)
+            sums += torch.stack([outcome.loss.double().sum(), outcome.unweighted.double().sum()]).cpu()
+        weighted, plain = (sums / len(self.held_out)).tolist()
+        return {"eval_loss": weighted, "eval_loss_unweighted": plain}
 
     def attach_reference(self, stored: Path, tick: Callable[[int], None]) -> Tensor:
         """Compute the reference log-probabilities once, or take those that an interrupted run has stored.
 
+        What is stored does not depend on `ld_alpha` or on the loss: both parts of each sum are kept.
+
         Returns:
             [pairs, 4], as `Scored.by_pair`.
         """
-        if stored.is_file():
-            reference = load_file(stored)["reference"]
-            tick(len(reference))
-        else:
-            reference = self._reference(tick)
-            with replacing(stored) as temporary:
-                save_file({"reference": reference}, temporary)
+        reference = self._stored(self.train_dataset, stored, tick)
         self.train_dataset = self.train_dataset.add_column("reference", reference.tolist())
         return reference
 
-    def _reference(self, tick: Callable[[int], None]) -> Tensor:
-        loader = DataLoader(self.train_dataset, self.args.train_batch_size, collate_fn=self.data_collator)
+    def _stored(self, data: Any, stored: Path, tick: Callable[[int], None]) -> Tensor:
+        if stored.is_file():
+            reference = load_file(stored)["reference"]
+            tick(len(reference))
+            return reference
+        reference = self._reference(data, tick)
+        with replacing(stored) as temporary:
+            save_file({"reference": reference}, temporary)
+        return reference
+
+    def _reference(self, data: Any, tick: Callable[[int], None]) -> Tensor:
+        loader = DataLoader(data, self.args.train_batch_size, collate_fn=self.data_collator)
         rows = []
+        for batch in loader:
+            rows.append(self.look(batch).by_pair().float().cpu())
+            tick(len(rows[-1]))
+        return torch.cat(rows)
+
+    def look(self, batch: dict[str, Tensor]) -> Scored:
+        """`score` without gradients."""
         # In training mode, with dropout off: in evaluation mode bitsandbytes repacks NF4 weights on a CPU for good, and
         # no gradient passes through them any more.
         self.model.train()
         with torch.no_grad(), self.accelerator.autocast():
-            for batch in loader:
-                rows.append(self.score(self.model, self._prepare_inputs(batch)).by_pair().float().cpu())
-                tick(len(rows[-1]))
-        return torch.cat(rows)
+            return self.score(self.model, self._prepare_inputs(batch))
+
+
+def _counts(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Pairs of a batch, and tokens that the likelihood of their chosen texts runs over."""
+    pairs, texts = len(batch["row"]), batch["texts"]
+    chosen = ((texts >= 0) & (texts < pairs)) | (texts >= 2 * pairs)
+    return torch.tensor(float(pairs), device=texts.device), chosen.sum().float()
+
+
+def optimizer_name(device: torch.device) -> str:
+    """AdamW; on CUDA its states are paged, so that a long batch does not run out of memory for them."""
+    return "paged_adamw_32bit" if device.type == "cuda" else "adamw_torch"
 
 
 def arguments(settings: FullSettings, folder: Path, total: int, dtype: torch.dtype, device: torch.device) -> DPOConfig:
@@ -258,6 +283,7 @@ def arguments(settings: FullSettings, folder: Path, total: int, dtype: torch.dty
         gradient_accumulation_steps=settings.grad_accum,
         gradient_checkpointing=settings.gradient_checkpointing,
         learning_rate=settings.learning_rate,
+        optim=optimizer_name(device),
         max_steps=total,
         max_grad_norm=settings.clip,
         bf16=dtype == torch.bfloat16,

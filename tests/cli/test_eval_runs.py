@@ -224,6 +224,8 @@ def test_bad_lines_may_be_left_out(divtool: Any, runs: None, tmp_path: Path) -> 
         (("rich.jsonl", "-o", "x.xml", "--junit", "x.xml"), 2, "x.xml is named twice"),
         (("rich.jsonl", "--junit", "no/such/j.xml"), 1, "no/such/j.xml: cannot be written"),
         (("--run", "a=m@temprature=1"), 2, "did you mean 'temperature'?"),
+        (("rich.jsonl", "--baseline", "poor.jsonl", "--sweep", "temperature=0.5,1"), 2, "poor.jsonl is a file"),
+        (("rich.jsonl", "--baseline", "m", "--sweep", "heat=0.5,1"), 2, "unknown setting to sweep 'heat'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -257,3 +259,44 @@ def test_temperatures_of_one_model_in_one_call(divtool: Any, tiny_model: str, tm
     done = divtool("eval", *runs, *hot, *given, "-o", "m.jsonl", "--resume")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "m.jsonl").read_bytes() == whole
+
+
+def test_a_sweep_leads_with_what_runs_add_to_the_curve(divtool: Any, tiny_model: str, tmp_path: Path) -> None:
+    """The points are drawn once, measured and not judged; --resume draws nothing anew."""
+    short = f"{tiny_model}@max_new_tokens=24"
+    given = ("eval", "--run", f"other={short},seed=1", "--baseline", f"plain={short}", "--task", "story", "--no-guard")
+    sizes = ("--preset", "quick", "--count", "7", "-n", "2", "--metrics", "distinct_1", "--seed", "3", "-o", "m.jsonl")
+    swept = ("--sweep", "temperature=1.0,0.3", "--require", "not-worse", "--junit", "j.xml")
+    bound = ("--fail-under", "story.diversity_at_matched_quality.ci_low=-1")
+    done = divtool(*given, *sizes, *swept, *bound)
+    assert done.returncode in (0, 3), done.stderr
+    records = _records((tmp_path / "m.jsonl").read_bytes())
+    points = [record for record in records if "setting" in record]
+    assert {(r["run"], r["metric"], r["role"]) for r in points} == {
+        (f"[temperature={value}]", metric, "reference")
+        for value in ("0.3", "1.0")
+        for metric in ("distinct_1", "usable_rate", "words")
+    }
+    values = {(record["run"], record["metric"]): record["value"] for record in records}
+    assert values["[temperature=1.0]", "usable_rate"] == values["plain", "usable_rate"]
+    heads = {record["run"]: record for record in records if record["role"] == "headline"}
+    assert set(heads) == {"other", "plain"}
+    assert heads["other"]["family_size"] == 1
+    (matched,) = [record for record in records if record["role"] == "matched"]
+    assert (matched["run"], matched["sweep"]) == ("other", {"temperature": [0.3, 1.0]})
+    assert set(_cases(tmp_path / "j.xml")) == {
+        "other: usable_rate not worse", "other: diversity_at_matched_quality.ci_low",
+    }  # fmt: skip
+    shown = done.stderr.decode()
+    asked = "would another temperature of plain have done the same (0.3, 1.0)?"
+    assert shown.index(asked) < shown.index("against plain")
+    assert "of unrelated responses" in shown
+    work = tmp_path / "m.jsonl.work"
+    before = {path: path.read_bytes() for path in work.glob("*.jsonl")}
+    assert {path.name for path in before} == {
+        "story.plain.jsonl", "story.other.jsonl", "story.sweep-temperature-0.3.jsonl",
+    }  # fmt: skip
+    again = divtool(*given, *sizes, *swept, *bound, "--resume")
+    assert again.stderr.count(b"0 responses, 0 tokens") == 3
+    assert {path: path.read_bytes() for path in work.glob("*.jsonl")} == before
+    assert _records((tmp_path / "m.jsonl").read_bytes()) == records

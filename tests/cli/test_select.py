@@ -424,3 +424,141 @@ def test_a_thousand_groups_of_eight_take_six_seconds_at_most(run: Run, write: An
     done = run(scored, "-o", tmp_path / "pairs.jsonl")
     assert time.process_time() - begun <= 6
     assert done.status == 0
+
+
+# The methods on rewards
+
+
+SIGNALS = ("semantic_deviation", "style_deviation")
+
+
+def rated(prompts: int = 3, size: int = 5) -> list[Record]:
+    rng = random.Random(0)
+    names = ("reward", *SIGNALS, "mean_logprob")
+    return [
+        response(f"p{n}", i, scores={name: rng.random() for name in names}, logprob=-9.0 - i, n_tokens=90)
+        for n in range(prompts)
+        for i in range(size)
+    ]
+
+
+def test_an_option_of_another_method_is_wrong_usage(run: Run) -> None:
+    for arguments, told in (
+        (("--method", "deviation", "--rho", 0.2), "--rho is no option of --method deviation; it belongs to divpo"),
+        (("--rho", 0.2), "--rho is no option of --method diverse-ns-lite; it belongs to divpo"),
+        (("--method", "divpo", "--pool", "pairs"), "--pool is no option of --method divpo; it belongs to deviation"),
+        (("--method", "divpo", "--no-balance"), "--balance is no option of --method divpo"),
+        (("--method", "marginal", "--pairing", "all"), "it belongs to "),
+        (("--method", "k-center", "-k", 3, "--pairs", 2), "--pairs is no option of --method k-center"),
+        (("--method", "k-center", "-k", 3, "--audit", "warn"), "--audit is no option of --method k-center"),
+        (("--method", "reference-gap", "-k", 3), "-k is no option of --method reference-gap; it belongs to k-center"),
+        (("--method", "k-center"), "k-center needs -k"),
+        (("--method", "diverse-ns-lite", "--pairing", "all"), "--pairing all belongs to deviation"),
+        (("--method", "divpo", "--rho", 0.6), "--rho must be from 0 to 0.5"),
+        (("--method", "deviation", "--min-weight", 2), "--min-weight 2"),
+        (("--method", "deviation", "--signals", "a:-1"), "--signals a:-1"),
+        (("--method", "deviation", "--pairs", 0), "--pairs"),
+        (("--method", "reference-gap", "--keep", 0), "--keep"),
+        (("--method", "divpo", "--judge", "http://127.0.0.1:1"), "--judge-model"),
+    ):
+        done = run("no-such-file.jsonl", *arguments)
+        assert done.status == 2, arguments
+        assert told in done.err, (arguments, done.err)
+        assert "no-such-file" not in done.err
+
+
+def test_deviation_tells_its_weights(run: Run, write: Any, tmp_path: Path) -> None:
+    scored, report = write(rated(12)), tmp_path / "report.json"
+    done = run(scored, "--method", "deviation", "--report", report)
+    assert done.status == 0
+    assert {pair["method"] for pair in done.pairs} == {"deviation"}
+    assert all(pair["weight"] >= pair["min_weight"] == 0.1 for pair in done.pairs)
+    for told in ("Weights of 24 pairs", "effective share", "Spearman with reward", "heaviest pairs: ", "Pair audit"):
+        assert told in done.err
+    content = json.loads(report.read_text())
+    assert content["weights"]["pairs"] == len(done.pairs) == 24
+    assert content["input_sha256"] == hashlib.sha256(scored.read_bytes()).hexdigest()
+    assert content["options"]["signals"] == "semantic_deviation,style_deviation"
+    assert content["scores"] == {"reward": "reward", "signals": dict.fromkeys(SIGNALS, "as scored")}
+
+
+def test_weights_pass_through_the_next_stages(run: Run, write: Any) -> None:
+    """DivPO pairs with deviation weights are what `train` reads."""
+    from divtool.core.jsonl import Row
+    from divtool.core.records import check_pair
+
+    done = run(write(rated()), "--method", "divpo", "--weights", "deviation")
+    assert len(done.pairs) == 3
+    for pair in done.pairs:
+        check_pair(Row(pair, "made"))
+        assert pair["weight"] != 1.0
+    assert "the chosen is the more diverse one in" in done.err
+
+
+REWARD_BAD = [
+    (with_(scores={"reward": 1.0, "semantic_deviation": 0.1}), "no score 'style_deviation'", False),
+    (with_(scores={"semantic_deviation": 0.1, "style_deviation": 0.1}), "no score 'reward' in the record", False),
+    (without("scores"), "run divtool score --metrics semantic_deviation,style_deviation first", False),
+    (with_(scores={"reward": "good"}), "the score 'reward' is a string", True),
+    (with_(scores={"reward": [1]}), "the score 'reward' is a list", True),
+    (with_(sample_index=-1), "'sample_index' is -1", True),
+    (with_(response=None), "'response' is null", True),
+    (lambda record: record.update(chosen=[], rejected=[]), "pairs and responses in one input", True),
+]
+
+
+@pytest.mark.parametrize(("spoil", "told", "skippable"), REWARD_BAD)
+def test_a_bad_record_of_a_pool_is_named_with_its_line(
+    run: Run, write: Any, spoil: Callable[[Record], None], told: str, skippable: bool
+) -> None:
+    records = rated()
+    spoil(records[6])
+    scored = write(records)
+    done = run(scored, "--method", "deviation")
+    assert (done.status, done.out) == (1, "")
+    assert f"{scored}:7: " in last_line(done.err)
+    assert told in last_line(done.err)
+    skipped = run(scored, "--method", "deviation", "--on-error", "skip")
+    assert skipped.status == (0 if skippable else 1)
+    assert ("1 bad lines left out, 14 read" in skipped.err) == skippable
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_no_score_is_infinite_or_nan(run: Run, write: Any, number: str) -> None:
+    lines = [json.dumps(record) for record in rated()]
+    lines[6] = lines[6].replace('"reward": ', f'"reward": {number}, "was": ', 1)
+    scored = write(lines)
+    done = run(scored, "--method", "deviation")
+    assert (done.status, done.out) == (1, "")
+    assert f"{scored}:7: not valid JSON" in last_line(done.err)
+    assert run(scored, "--method", "deviation", "--on-error", "skip").status == 0
+
+
+def test_bad_weights_of_given_pairs(run: Run, write: Any, make_pairs: Any) -> None:
+    for weight, told in ((-1.0, "'weight' is -1.0"), ("much", "'weight' is a string")):
+        pairs = make_pairs(3)
+        pairs[1]["weight"] = weight
+        done = run(write(pairs), "--method", "deviation")
+        assert (done.status, done.out) == (1, "")
+        assert ":2: " in last_line(done.err)
+        assert told in last_line(done.err)
+
+
+def test_a_mostly_null_reward_is_told(run: Run, write: Any) -> None:
+    records = rated()
+    for record in records[3:]:
+        record["scores"]["reward"] = None
+    done = run(write(records), "--method", "deviation")
+    assert done.status == 0
+    assert "warning: reward is null for 80% of the responses" in done.err
+
+
+def test_no_pair_of_tied_rewards_says_why(run: Run, write: Any) -> None:
+    records = rated()
+    for record in records:
+        record["scores"]["reward"] = 1.0
+    done = run(write(records), "--method", "divpo")
+    assert (done.status, done.out) == (1, "")
+    assert "no gap 3" in done.err
+    assert last_line(done.err).startswith("error: no pair left: 'prompts' kept 0 of 3 prompts; try ")
+    assert len(run(write(records), "--method", "divpo", "--allow-ties").pairs) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -62,12 +63,20 @@ def test_dry_run(tiny_model: str, pairs: str) -> None:
 # Arguments behind the pair file, exit status, what the one line says. No model is loaded for any of them.
 WRONG = [
     ([], 2, "train needs --method NAME: "),
-    (["--method", "dop"], 2, "did you mean 'dpo'?"),
+    (["--method", "divpoo"], 2, "did you mean 'divpo'?"),
     (["--method", "random"], 2, "unknown method 'random'"),
     (["--method", "dpo"], 2, "train needs -o DIR"),
     (["--method", "dpo", "-o", "x", "--ld-alpha", "0.5", "--loss", "sigmoid_norm"], 2, "both correct for length"),
     (["--method", "dpo", "-o", "x", "--ld-alpha", "2"], 2, "not in [0, 1]"),
     (["--method", "dpo", "-o", "x", "--beta", "0"], 2, "--beta is 0.0"),
+    (["--method", "dorpo", "-o", "x", "--ld-alpha", "0.5"], 2, "--ld-alpha is not for dorpo; it is for: diverse-ns, "),
+    (
+        ["--method", "dpo", "-o", "x", "--weight-form", "inner"],
+        2,
+        "--weight-form is not for dpo; it is for: ddpo, dorpo",
+    ),
+    (["--method", "ddpo", "-o", "x", "--smoothing", "ual"], 2, "--smoothing is not for ddpo; it is for: sft"),
+    (["--method", "ddpo", "-o", "x", "--preset", "papr"], 2, "unknown preset 'papr' of ddpo: known: paper"),
     (["--method", "dpo", "-o", "x", "--adapter", "y", "--lora-r", "4"], 2, "own rank"),
     (["--method", "dpo", "-o", "/dev/null/x"], 1, "cannot be written"),
     (["--method", "dpo", "-o", "x", "--model", "/no/such/model"], 1, "no such"),
@@ -84,6 +93,17 @@ def test_wrong_usage(
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_ddpo_from_weights_to_an_adapter(tmp_path: Path, tiny_model: str, make_pairs: Any, write_lines: Any) -> None:
+    pairs = [pair | {"weight": 0.5 * place} for place, pair in enumerate(make_pairs(6))]
+    out = tmp_path / "adapter"
+    arguments = ["--method", "ddpo", "--model", tiny_model, "-o", str(out), "--preset", "paper", "--epochs", "1", *FAST]
+    done = divtool(write_lines(tmp_path / "weights.jsonl", pairs), *arguments)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "Weights of 6 pairs" in done.stderr
+    settings = json.loads((out / "divtool_train.json").read_bytes())["settings"]
+    assert (settings["lora_r"], settings["lora_targets"], settings["epochs"]) == (128, "q_proj,v_proj", 1.0)
 
 
 def test_a_bad_pair_is_named_before_torch_is_imported(tmp_path: Path) -> None:

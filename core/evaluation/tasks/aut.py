@@ -103,6 +103,7 @@ def originality(values: Sequence[Uses]) -> float | None:
 AUT = Task(
     name="aut",
     prompt_set="aut",
+    criteria="aut",
     prefill="1.",
     presets={
         "quick": Preset(8, 5, 160, 0.9, prefill=True),

@@ -70,8 +70,9 @@ BIOGRAPHIES = Task(
     name="biographies",
     prompt_set="biographies",
     unit="block",
+    prefill="{",
     presets={
-        "quick": Preset(1, 200, 200, 0.9),
+        "quick": Preset(1, 200, 200, 0.9, prefill=True),
         "standard": Preset(1, 1_000, 200),
         "paper": Preset(1, 1_000, 200),
     },

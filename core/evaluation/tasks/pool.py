@@ -1,14 +1,19 @@
-"""Any responses: whatever was sampled, with as many prompts as there are."""
+"""Any responses: whatever was sampled, with as many prompts as there are; or a model, by a published protocol."""
 
 from __future__ import annotations
 
-from ..task import Task, each
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...errors import unknown_name
+from ..task import Preset, Task, each
 from .free_text import OPENING_SHARE, USABLE_RULE, parse, usable
 
-__all__ = ["POOL", "usable"]
+__all__ = ["POOL", "following", "usable"]
 
 POOL = Task(
     name="pool",
+    criteria="general",
     headline="semantic_distance",
     metrics=(
         "semantic_distance",
@@ -27,3 +32,43 @@ POOL = Task(
     read=each(parse),
     usable_rule=USABLE_RULE,
 )
+
+
+def following(protocol: str, *, from_file: bool) -> Task:
+    """The task with the prompts, decoding and metrics of a published protocol.
+
+    Args:
+        protocol: Its arXiv number.
+        from_file: Whether the user names a file of prompts; without one there is only the protocol's quick form.
+
+    Raises:
+        UsageError: No such protocol.
+    """
+    if protocol not in _PROTOCOLS:
+        raise unknown_name("protocol", protocol, _PROTOCOLS)
+    return _PROTOCOLS[protocol](from_file)
+
+
+def _deviation(from_file: bool) -> Task:
+    """Stories on prompts of WritingPrompts, four a prompt, as in the code of arXiv 2503.17126."""
+    full = Preset(1000, 4, 2048, 0.95, top_k=50, repetition_penalty=1.1)
+    quick = replace(full, prompts=20, max_new_tokens=128)
+    return replace(
+        POOL,
+        metrics=(
+            "semantic_distance",
+            "style_distance",
+            "set_compression_ratio",
+            "homogenization_rougel",
+            "ngram_diversity",
+            "unique_share",
+        ),
+        prompts_from_file=from_file,
+        prompt_set=None if from_file else "story-eval",
+        presets={"quick": quick, **dict.fromkeys(("standard", "paper"), full if from_file else quick)},
+        human="all",
+        note="after the protocol of 2503.17126, not comparable with its figures",
+    )
+
+
+_PROTOCOLS: dict[str, Callable[[bool], Task]] = {"2503.17126": _deviation}

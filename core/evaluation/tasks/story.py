@@ -78,6 +78,7 @@ def _irregular() -> dict[str, list[str]]:
 STORY = Task(
     name="story",
     prompt_set="story-eval",
+    criteria="story",
     presets={
         "quick": Preset(8, 5, 160, 0.9),
         "standard": Preset(20, 10, 256),

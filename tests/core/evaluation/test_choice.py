@@ -6,6 +6,8 @@ import pytest
 
 from divtool.core.errors import UsageError
 from divtool.core.evaluation.choice import choose_measures, headline
+from divtool.core.evaluation.plan import MeasurePlan
+from divtool.core.evaluation.tasks.aut import AUT
 from divtool.core.evaluation.tasks.pool import POOL
 from divtool.core.evaluation.tasks.story import STORY
 from divtool.core.metrics.catalog import METRICS
@@ -69,3 +71,25 @@ def test_headline_is_the_tasks_or_the_first_with_a_direction() -> None:
     assert of("distinct_1", "semantic_distance") == "semantic_distance"
     assert of("chars", "corpus_distinct_1", "ttr", "vendi") == "ttr"
     assert of("chars", "corpus_distinct_1") is None
+
+
+def test_what_a_task_reads_is_named_like_other_metrics() -> None:
+    chosen = choose_measures(["use_distance_within", "distinct_2"], AUT, Sources(), None, [AUT, POOL])
+    assert ([metric.name for metric in chosen.metrics], chosen.own) == (["distinct_2"], {"use_distance_within"})
+    other = choose_measures(["use_distance_within", "distinct_2"], POOL, Sources(), None, [AUT, POOL])
+    assert [metric.name for metric in other.metrics] == ["distinct_2"]
+    with pytest.raises(UsageError, match=r"unknown metric 'use_distance': .*known: all, "):
+        choose_measures(["use_distance"], POOL, Sources(), None, [POOL])
+    with pytest.raises(UsageError, match="did you mean 'use_distance'"):
+        choose_measures(["use_distanc"], POOL, Sources(), None, [AUT, POOL])
+    assert choose_measures(["distinct_2"], AUT, Sources(), None, [AUT]).own is None
+
+
+def test_named_ones_stand_beside_the_headline(make_run: Any, measure: Any) -> None:
+    run = make_run("one")
+    rows = measure(run, None, "distinct_2", own=frozenset({"opening_share_run"}))
+    assert "opening_share_run" in rows
+    assert "opening_share_run" not in measure(run, None, "distinct_2")
+    plan = MeasurePlan.settled(AUT, ["originality"], Sources(), tasks=[AUT])
+    assert {"use_distance", "originality"} <= plan.directions().keys()
+    assert "use_distance_within" not in plan.directions()

@@ -113,8 +113,15 @@ def test_utility_takes_the_judges_ratings_where_all_have_one(make_run: Any, meas
             assert "not comparable" in row["definition"]
 
 
-def test_utility_falls_back_to_whether_a_text_is_usable(make_run: Any, measure: Any) -> None:
+def test_utility_is_null_where_a_rating_could_not_be_read(make_run: Any, measure: Any) -> None:
     run = make_run("one", samples=10, scores=lambda p, i: {"judge": None if (p, i) == (3, 3) else 5})
+    rows = measure(run, None, "utility_k", "utility_k_mean", truncate="none")
+    assert [rows[name]["n_units"] for name in ("utility_k", "utility_k_mean", "judge")] == [11, 11, 12]
+    assert rows["utility_k"]["value"] == pytest.approx(5, abs=1e-12)
+
+
+def test_utility_falls_back_to_whether_a_text_is_usable(make_run: Any, measure: Any) -> None:
+    run = make_run("one", samples=10, scores=lambda p, i: {} if (p, i) == (3, 3) else {"judge": 5})
     for records in run.responses.values():
         records[0]["response"] = "again and again " * 20
     row = measure(run, None, "utility_k", truncate="none")["utility_k"]

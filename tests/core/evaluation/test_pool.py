@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import orjson
 import pytest
 
 from divtool.core.errors import UsageError
-from divtool.core.evaluation.tasks.pool import POOL, usable
+from divtool.core.evaluation.runs import SamplePlan
+from divtool.core.evaluation.task_options import TaskOptions
+from divtool.core.evaluation.tasks.pool import POOL, following, usable
+from divtool.core.evaluation.tasks.story import STORY
+from divtool.core.sampling.backend import Decoding
+from divtool.core.sampling.prompt_sets import builtin_rows
 
 VARIED = " ".join(f"w{n}" for n in range(30))
 
@@ -22,3 +31,65 @@ def test_not_usable(text: str) -> None:
 def test_it_has_nothing_to_ask_a_model() -> None:
     with pytest.raises(UsageError, match="task pool has no prompts of its own: it measures files"):
         POOL.prompts()
+
+
+def _prompts(path: Path, count: int) -> Path:
+    path.write_bytes(b"".join(orjson.dumps({"prompt": f"Write about {n}."}) + b"\n" for n in range(count)))
+    return path
+
+
+@pytest.mark.parametrize("preset", ["standard", "paper"])
+def test_protocol_asks_a_file_as_published(tmp_path: Path, preset: str) -> None:
+    task = following("2503.17126", from_file=True)
+    plan = SamplePlan(preset=preset, prompt_file=_prompts(tmp_path / "p.jsonl", 1_003))
+    assert len(plan.rows(task)) == 1_000
+    options = plan.options(task)
+    assert (options.samples, options.prefill) == (4, "")
+    assert options.decoding == Decoding(1.0, 0.95, 50, 0.0, 2_048, 1.1)
+    assert options.decoding.params("direct")["repetition_penalty"] == 1.1
+
+
+@pytest.mark.parametrize("preset", [None, "quick"])
+def test_quick_form_asks_built_in_stories(preset: Any) -> None:
+    task = following("2503.17126", from_file=False)
+    plan = SamplePlan(preset=preset)
+    assert [row.data for row in plan.rows(task)] == [row.data for row in builtin_rows("story-eval", 20, 0)]
+    assert plan.options(task).samples == 4
+    assert plan.options(task).decoding == Decoding(1.0, 0.95, 50, 0.0, 128, 1.1)
+    assert "not comparable" in task.note
+
+
+def test_protocol_takes_the_place_of_the_pool_alone() -> None:
+    chosen = TaskOptions(protocol="2503.17126").settled([STORY, POOL], None)
+    assert [task.name for task in chosen] == ["story", "pool"]
+    assert chosen[0] is STORY
+    assert set(chosen[1].metrics) == {
+        "semantic_distance", "style_distance", "set_compression_ratio", "homogenization_rougel", "ngram_diversity",
+        "unique_share",
+    }  # fmt: skip
+    assert TaskOptions().settled([POOL], "paper") == [POOL]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "protocol", "preset", "message"),
+    [
+        ([STORY], "2503.17126", None, "--protocol is for --task pool"),
+        ([POOL], "2503.1712", None, "unknown protocol '2503.1712': did you mean '2503.17126'"),
+        (
+            [POOL],
+            "2503.17126",
+            "standard",
+            "asks the prompts of a file: name it with --prompts, or take --preset quick",
+        ),
+    ],
+)
+def test_wrong_protocols_are_said(tasks: Any, protocol: str, preset: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TaskOptions(protocol=protocol).settled(tasks, preset)
+
+
+def test_prompts_are_for_a_protocol_too(tmp_path: Path) -> None:
+    options = TaskOptions(prompts=_prompts(tmp_path / "p.jsonl", 3), protocol="2503.17126")
+    options.check(options.settled([POOL], None))
+    with pytest.raises(UsageError, match="every task of this call has prompts of its own, or measures files"):
+        TaskOptions(prompts=options.prompts).check([POOL])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from divtool.core.evaluation.matching import matching_notes
 from divtool.core.evaluation.plan import MeasurePlan, open_all, parse_margins
 from divtool.core.evaluation.runs import SamplePlan, read_run
 from divtool.core.evaluation.sources import Lineup, Source, file_source, line_up, model_source, parse_source
+from divtool.core.evaluation.tasks.persona import PERSONA
 from divtool.core.evaluation.tasks.pool import POOL
 from divtool.core.evaluation.tasks.story import STORY
 from divtool.core.metrics.supplies import Sources, Supplies, Supply
@@ -101,6 +103,39 @@ def test_the_only_run_may_be_its_own_baseline() -> None:
 def test_two_runs_of_one_name_are_refused(texts: tuple[str, ...], baseline: str | None) -> None:
     with pytest.raises(UsageError, match="called 'a'"):
         line_up([parse_source(text) for text in texts], baseline)
+
+
+def test_a_sweep_is_the_baseline_at_each_value_in_order() -> None:
+    lineup = line_up([parse_source("a=x.jsonl")], "m+d@temperature=2,top_k=5", "temperature=1.3, 0.5,1.0")
+    assert [source.name for source in lineup.sweep] == ["[temperature=0.5]", "[temperature=1.0]", "[temperature=1.3]"]
+    assert {(source.model, source.adapter) for source in lineup.sweep} == {("m", "d")}
+    assert lineup.sweep[0].settings == (("temperature", 0.5), ("top_k", 5))
+    assert lineup.sweep[0].stem == "sweep-temperature-0.5"
+    assert lineup.swept == [("temperature", 0.5), ("temperature", 1.0), ("temperature", 1.3)]
+    assert [source.name for source in lineup.every][1:] == ["a", *(source.name for source in lineup.sweep)]
+    assert line_up([parse_source("a=x.jsonl")], "m", "top-p=0.5,0.9").swept[0] == ("top_p", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "sweep", "message"),
+    [
+        (None, "temperature=0.5,1", "give --baseline MODEL (there is none)"),
+        ("b=b.jsonl", "temperature=0.5,1", "give --baseline MODEL (b is a file)"),
+        ("m", "temprature=0.5,1", "unknown setting to sweep 'temprature': did you mean 'temperature'?"),
+        ("m", "top_k=5,10", "unknown setting to sweep 'top_k'"),
+        ("m", "temperature", "give a setting and its values"),
+        ("m", "temperature=", "give a setting and its values"),
+        ("m", "temperature=0.7", "two values or more, all different"),
+        ("m", "temperature=0.7,1,0.70", "two values or more, all different"),
+        ("m", "temperature=0.7,hot", "temperature takes a number"),
+        ("m", "temperature=0.7,,1", "temperature takes a number"),
+        ("m", "temperature=0.7,nan", "temperature of 0 or more"),
+        ("m", "top_p=0.5,1.5", "0 < top-p <= 1"),
+    ],
+)
+def test_wrong_sweeps_are_said(baseline: str | None, sweep: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        line_up([parse_source("a=x.jsonl")], baseline, sweep)
 
 
 def test_file_names_of_runs_are_safe_and_different() -> None:
@@ -269,6 +304,32 @@ def test_a_finished_run_is_not_drawn_again(models: Models) -> None:
     assert models.asked == 40
 
 
+def test_a_sweep_draws_what_is_not_there_and_nothing_twice(models: Models) -> None:
+    """1.0 is how the baseline is drawn anyway, and 1.3 one of the runs; --resume keeps all of it."""
+    runs = [parse_source("hot=m@temperature=1.3"), parse_source("old=" + _lines("f.jsonl", ["story-eval-00"]))]
+    lineup = line_up(runs, "m", "temperature=0.5,1.0,1.3")
+    found = _collected(_collector(lineup))
+    assert models.asked == 3 * 40
+    points = found.swept("story")
+    assert [point.name for point in points] == ["[temperature=0.5]", "[temperature=1.0]", "[temperature=1.3]"]
+    (hot, _), baseline = found.of("story")
+    assert baseline is not None
+    assert points[1].responses == baseline.responses
+    assert points[2].responses == hot.responses
+    assert sorted(path.name for path in Path("w").glob("*.jsonl")) == [
+        "story.baseline.jsonl", "story.hot.jsonl", "story.sweep-temperature-0.5.jsonl",
+    ]  # fmt: skip
+    _collected(_collector(lineup, resume=True))
+    assert models.asked == 3 * 40
+
+
+def test_a_task_that_is_refused_is_not_swept(models: Models) -> None:
+    lineup = line_up([file_source(_lines("f.jsonl", ["story-eval-00", "story-eval-01"]))], "m", "min_p=0,0.1")
+    found = _collected(_collector(lineup, STORY, PERSONA))
+    assert list(found.refused) == ["persona"]
+    assert not any(path.name.startswith("persona") for path in Path("w").iterdir())
+
+
 def test_tasks_share_a_file_by_its_prompts() -> None:
     _lines("both.jsonl", ["story-eval-00", "story-eval-01", "other"])
     _lines("none.jsonl", ["other"])
@@ -333,6 +394,13 @@ def test_twelve_runs_embed_every_text_once(monkeypatch: pytest.MonkeyPatch, enco
     headlines = [r for o in outcomes for r in o.records if r["role"] == "headline" and "delta" in r]
     assert len(headlines) == 22
     assert {record["family_size"] for record in headlines} == {22}
+    assert not any("no p can reach" in record["note"] for record in headlines)
+    outcomes = measure_all(open_all(plans, lambda _: None), found, "holm")
+    headlines = [r for o in outcomes for r in o.records if r["role"] == "headline" and "delta" in r]
+    tested = [record for record in headlines if record["p_value"] is not None]
+    why = f"no p can reach .05 with 6 prompts and {len(tested)} comparisons: use more prompts"
+    assert len(tested) > 1
+    assert [record for record in headlines if record["note"].endswith(why)] == tested
 
 
 def _record(index: int, text: str, **more: Any) -> dict[str, Any]:

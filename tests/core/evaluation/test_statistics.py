@@ -231,3 +231,19 @@ def test_align_sorts_and_keeps_common_units() -> None:
 )
 def test_noninferiority(low: float, high: float, direction: st.Direction, verdict: str) -> None:
     assert st.noninferiority_verdict(low, high, 0.05, direction) == verdict
+
+
+@pytest.mark.parametrize("n", [6, 8, 12, 13])
+def test_the_smallest_p_is_that_of_differences_of_one_sign(n: int) -> None:
+    assert st.sign_flip_p(np.full(n, 0.1)) == pytest.approx(st.smallest_flip_p(n), abs=5e-4)
+    assert st.sign_flip_p(np.full(n, 0.1)) >= st.smallest_flip_p(n)
+
+
+def test_comparisons_that_no_responses_can_decide_are_told() -> None:
+    """2/256 times 12 is above .05; where others can be decided first, fewer are left to correct for."""
+    assert st.unreachable([8] * 12) == [True] * 12
+    assert st.unreachable([8] * 6) == [False] * 6
+    assert st.unreachable([8] * 12, "bh") == [False] * 12
+    assert st.unreachable([8] * 2 + [20] * 10) == [False] * 12
+    assert st.unreachable([6, *[20] * 10]) == [False] * 11
+    assert st.unreachable([6, 6, *[20] * 10]) == [True, True, *[False] * 10]

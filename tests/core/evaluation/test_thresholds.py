@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from divtool.core.errors import UsageError
+from divtool.core.evaluation.frontier import MATCHED
 from divtool.core.evaluation.thresholds import check_quality, check_thresholds, missed, parse_thresholds
 
 KNOWN = {"pool": {"distinct_1": "+", "self_bleu": "-", "words": "0"}, "dat": {"dat": "+"}}
@@ -99,3 +100,15 @@ def test_quality_must_be_shown_where_it_is_required(verdict: str | None, passed:
     assert [check.passed for check in check_quality([row], required=True)] == [passed]
     assert [check.passed for check in check_quality([row], required=False)] == [True]
     assert "delta 0.1 [-0.1, 0.3], margin 0.05" in check_quality([row], required=True)[0].finding
+
+
+def test_a_bound_on_diversity_at_matched_quality() -> None:
+    known = {"story": {"semantic_distance": "+", MATCHED: "+"}}
+    row = _row(MATCHED, task="story", role="matched", ci_low=-0.02)
+    del row["delta"], row["delta_ci_low"], row["delta_ci_high"]
+    rows = [_row("semantic_distance", task="story", role="headline"), row]
+    for text, passed in ((f"story.{MATCHED}=0.1", True), (f"story.{MATCHED}.ci_low=0", False)):
+        (check,) = check_thresholds(parse_thresholds([text], known, compared=True), ["a"], rows)
+        assert check.passed == passed
+    with pytest.raises(UsageError, match="is a difference itself"):
+        parse_thresholds([f"story.{MATCHED}.delta=0"], known, compared=True)

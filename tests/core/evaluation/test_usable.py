@@ -70,6 +70,16 @@ def test_nothing_usable_at_all_has_no_diversity(make_run: Any, measure: Any) -> 
     assert "unreliable: null on 100.0% of prompts (under 2 usable texts" in rows["vendi"]["note"]
 
 
+def test_nothing_usable_on_either_side_has_no_verdict(make_run: Any, measure: Any) -> None:
+    """Two rates of 0 would lie inside any margin."""
+    both = [_spoilt(make_run(name, samples=4, seed=n), every=1) for n, name in enumerate(("one", "two"))]
+    row = measure(*both, "vendi")["usable_rate"]
+    assert (row["value"], row["baseline_value"], row["delta"], row["margin"]) == (0, 0, 0, 0.05)
+    assert row["verdict"] is None
+    worse = measure(both[0], make_run("two", samples=4), "vendi")["usable_rate"]
+    assert worse["verdict"] == "worse"
+
+
 def test_both_sides_have_as_many_usable_responses(make_run: Any, measure: Any) -> None:
     """Distinct n-grams fall with the number of texts: half a run is compared with half of the other."""
     noisy, clean = _spoilt(make_run("one", samples=6)), make_run("two", samples=6, seed=1)

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from divtool.core.cache import BlobCache
 from divtool.core.endpoint import Endpoint, EndpointError
 from divtool.core.errors import DivtoolError
-from divtool.core.judging.judge import Comparison, Judge
+from divtool.core.judging.comparing import Comparison
+from divtool.core.judging.docket import Docket, Price
+from divtool.core.judging.judge import Judge
 
 pytest.importorskip("openai")
 
@@ -284,3 +287,53 @@ def test_processes_share_the_cache(stub_server: Any, tmp_path: Path) -> None:
         results = pool.starmap(_judge_alone, [work, work], chunksize=1)
     assert [rated for rated, _ in results] == [[[5.0]] * 20] * 2
     assert _judge_alone(*work) == ([[5.0]] * 20, 0)
+
+
+def test_equal_sides_are_a_tie_that_nobody_is_asked_about(stub_server: Any, make_judge: Any) -> None:
+    judge = make_judge()
+    tie = Comparison(0.5, ("tie", "tie"))
+    assert judge.compare([(PROMPT, "x", "x")]) == [tie]
+    assert judge.compare_sets([(PROMPT, ["x", "y"], ["x", "y"])]) == [tie]
+    assert (judge.asked, judge.calls, len(stub_server.requests)) == (0, 0, 0)
+
+
+def test_an_answer_that_was_read_at_the_second_try_is_remembered(
+    stub_server: Any, make_judge: Any, tmp_path: Path
+) -> None:
+    stub_server.answer = lambda body: "Rating: [[7]]" if "Give no reasons" in question(body) else "I like it"
+    path = tmp_path / "judge.sqlite"
+    assert make_judge(path).ratings(items("a", "b")) == [[7.0], [7.0]]
+    assert len(stub_server.requests) == 4
+    again = make_judge(path)
+    assert again.ratings(items("a", "b")) == [[7.0], [7.0]]
+    assert (again.calls, len(stub_server.requests)) == (0, 4)
+
+
+def test_what_the_budget_does_not_cover_is_not_asked_again(stub_server: Any, make_judge: Any) -> None:
+    stub_server.answer = lambda body: "No idea"
+    judge = make_judge(max_calls=5)
+    assert judge.ratings(items("a", "b", "c")) == [[None]] * 3
+    assert (judge.calls, judge.unparsed, len(stub_server.requests)) == (5, 3, 5)
+
+
+def test_the_price_is_what_is_then_asked(stub_server: Any, make_judge: Any, tmp_path: Path) -> None:
+    stub_server.answer = lambda body: "Rating: [[4]]" if "Rating: [[x]]" in question(body) else "Verdict: [[A]]"
+    docket = Docket(
+        criteria="story",
+        rated=items("a", "b", "a"),
+        pairs=[(PROMPT, "a", "b"), (PROMPT, "a", "a"), (PROMPT, "b", "a")],
+        sets=[(PROMPT, ["a", "b"], ["a", "c"]), (PROMPT, ["a"], ["a"])],
+    )
+    path = tmp_path / "judge.sqlite"
+    judge = make_judge(path)
+    price = judge.price([docket, docket])
+    assert price == Price(ratings=2, comparisons=2, set_comparisons=2, remembered=0)
+    assert not stub_server.requests
+    judge.ratings(docket.rated, "story")
+    assert make_judge(path).price([docket]) == Price(ratings=0, comparisons=2, set_comparisons=2, remembered=2)
+    judge.compare(docket.pairs, "story")
+    judge.compare_sets(docket.sets)
+    assert judge.calls == price.calls == len(stub_server.requests) == 6
+    assert make_judge(path).price([docket]).calls == 0
+    other = make_judge(path).price([replace(docket, criteria="general")])
+    assert (other.ratings, other.comparisons, other.set_comparisons) == (2, 2, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -85,3 +86,31 @@ def test_ratings_of_a_real_model(server: str, model: str, monkeypatch: pytest.Mo
     assert judge.unparsed == sum(vote is None for votes in rated for vote in votes)
     assert judge.asked == 2
     assert 2 + judge.unparsed <= judge.calls <= 4
+
+
+def test_eval_asks_a_real_model(server: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("DIVTOOL_CACHE", str(tmp_path / "cache"))
+    # What both sides have in common is a tie without a question.
+    for name, answers in (("run", ("Owl.", "Wren.")), ("base", ("Owl.", "Crow."))):
+        record = {"prompt": "Name a bird.", "prompt_id": "bird", "model": "made"}
+        lines = [json.dumps({**record, "sample_index": n, "response": text}) for n, text in enumerate(answers)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    given = ["run.jsonl", "--baseline", "base.jsonl", "--task", "pool", "--metrics", "distinct_1", "-o", "m.jsonl"]
+    judge = ["--judge", server, "--judge-model", model]
+    # So small a model on a CPU would take minutes for the usual 1,024 tokens.
+    short = "from divtool.core.judging.judge import Judge; Judge.__init__.__kwdefaults__['max_tokens'] = 4"
+    command = [sys.executable, "-c", f"{short}; from divtool.cli.main import main; main()", "eval", *given, *judge]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    rows = list(map(json.loads, (tmp_path / "m.jsonl").read_text(encoding="utf-8").splitlines()))
+    found = {row["metric"]: row for row in rows if "delta" in row}
+    ranges = {"judge": (1, 10), "win_rate": (0, 1), "win_rate_sets": (0, 1)}
+    for name, (low, high) in ranges.items():
+        value, unread = found[name]["value"], found[name]["null_share"]
+        # So small a model often says nothing that can be read; that is counted, and never guessed.
+        assert (value is None) == (unread == 1)
+        assert value is None or low <= value <= high
+        assert ("judge unreliable" in found[name]["note"]) == (unread > 0.1 or value is None)
+    assert found["win_rate"]["value"] is not None  # the tie, at least
+    assert b"unparsed" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
+from divtool.core.catalog import TASKS
 from divtool.core.judging import templates
 from divtool.core.judging.templates import Question
 
@@ -60,9 +61,26 @@ def test_sides_and_sets() -> None:
 
 def test_every_template_has_a_version_and_names_the_last_line() -> None:
     for file in resources.files("divtool.prompts").joinpath("judge").iterdir():
+        if not file.is_file():
+            continue
         content = file.read_text(encoding="utf-8")
         assert re.match(r"version [1-9]\d*\n", content), file.name
-        form = "Rating: [[x]]" if "rat" in file.name else "Verdict: [[tie]]"
-        assert content.rstrip().endswith(form), file.name
-    assert templates.version("rate") == "1"
-    assert templates.rate(PROMPT, "Rain.").again("again-rating").template == "rate 1, again-rating 1"
+        last = content.rstrip().rpartition("\n")[2]
+        assert last in ("Rating: [[x]]", "Verdict: [[tie]]", "Least: [[j]]"), file.name
+    assert templates.version("rate") == "2"
+    again = templates.rate(PROMPT, "Rain.").again("again-rating").template
+    assert again == "rate 2, criteria general 1, again-rating 1"
+
+
+def test_criteria_have_versions_and_stand_in_the_question() -> None:
+    files = list(resources.files("divtool.prompts").joinpath("judge", "criteria").iterdir())
+    names = {file.name.removesuffix(".txt") for file in files}
+    judged = {task.load().criteria for task in TASKS.values()} - {None}
+    assert judged | {"general"} == names
+    for name in names:
+        asked = templates.rate(PROMPT, "Rain.", name), templates.compare(PROMPT, "Rain.", "Snow.", name)
+        for question in asked:
+            marks = ("- Instruction:", "- Sense:", "- Originality:", "$criteria")
+            assert [mark in question.text for mark in marks] == [True, True, True, False]
+        assert asked[0].template == f"rate 2, criteria {name} 1"
+    assert "three given words" in templates.rate(PROMPT, "Rain.", "story").text

@@ -53,6 +53,35 @@ def quality(verdict: str = "not worse", **changes: Any) -> Record:
     )
 
 
+def unit_values(run: str = "tuned", task: str = "story", n: int = 8, **changes: Any) -> list[Record]:
+    """Values by prompt whose differences to the baseline are -0.01, 0, 0.01 and so on."""
+    fixed = {
+        "task": task, "run": run, "metric": "semantic_distance", "role": "headline", "direction": "+",
+        "baseline": "base",
+    }  # fmt: skip
+    return [
+        {**fixed, "unit_id": f"p{i}", "value": 0.5 + 0.01 * (i - 1), "baseline_value": 0.5} | changes for i in range(n)
+    ]
+
+
+def evaluation(task: str = "story", run: str = "tuned", **changes: Any) -> list[Record]:
+    """The rows of a run and its baseline as `eval` writes them, with reference rows."""
+    rates = {"parse_rate_strict": 0.5, "parse_rate": 0.75}
+    own: Record = {"task": task, "run": run, **rates}
+    alone = {"baseline": None, "delta": None, "delta_ci_low": None, "delta_ci_high": None, "verdict": None}
+    head = measure(**own, **changes)
+    words = measure("words", role="length", direction="0", value=102.0, ci_low=90.0, ci_high=110.0, verdict=None, **own)
+    top = {"top_values": [["ann", 6], ["bob", 2]], "value": 0.75, "ci_low": None, "ci_high": None}
+    values = measure("field_top_share_first_name", role="detail", **(own | alone | top))
+    rows = [head, quality(value=0.9, ci_low=0.8, ci_high=0.95, **own), words, values]
+    base = [row | alone | {"run": "base"} for row in rows]
+    made = [
+        measure(role="reference", task=task, value=value, **alone, run=f"[{name}]")
+        for name, value in (("identical", 0.5), ("unrelated", 0.7))
+    ]
+    return rows + base + made
+
+
 def selection() -> Record:
     return {
         "method": "diverse-ns-lite", "options": {"length_tolerance": 5}, "seed": 0, "input_sha256": "ab" * 32,

@@ -6,8 +6,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from divtool.core.errors import DivtoolError
-from divtool.core.reporting import charts, svg
+from divtool.core.reporting import charts, dot_charts, plane_chart, svg
 from divtool.core.reporting.charts import ForestRow, PanelPoint, SeriesPoint
+from divtool.core.reporting.dot_charts import Rate, Share, Strip
+from divtool.core.reporting.plane_chart import Axis, Point
 
 HOSTILE = "<script>alert(1)</script>\x00\u202e]]>&amp;{{7*7}}\"'\ufffe"
 
@@ -21,11 +23,26 @@ def _charts(name: str) -> dict[str, object]:
         "forest": charts.forest(rows, name, (-1, 1)),
         "panels": charts.panels([PanelPoint(name, name, i, i, i - 1, i + 1) for i in range(5)], name),
         "curves": charts.curves(points),
+        "plane": plane_chart.plane(
+            [
+                Point(name, 0.5, 0.5, (0.4, 0.6), (0.45, 0.55), "baseline"),
+                Point(name, 1e12, -1, hollow=True),
+                *(Point(name, i, i, kind="setting", curve=name) for i in range(3)),
+            ],
+            [(name, 0.4)],
+            Axis(name),
+            Axis(name, turned=True),
+        ),
+        "strips": dot_charts.strips([Strip(name, [0.1, -0.1, 0.0], 0.0, -0.1, 0.1), Strip(name, [])], name, -1),
+        "shares": dot_charts.shares([Share(name, name, 0.2), Share("b", f"{name}2", 1.0)], [name, "b"]),
+        "rates": dot_charts.rates([Rate(name, 0.2, 0.4), Rate(name, None, 1.0)]),
     }
 
 
 @pytest.mark.parametrize("name", ["plain", HOSTILE, "", "a.b[0]", "x" * 5000])
-@pytest.mark.parametrize("kind", ["funnel", "histogram", "forest", "panels", "curves"])
+@pytest.mark.parametrize(
+    "kind", ["funnel", "histogram", "forest", "panels", "curves", "plane", "strips", "shares", "rates"]
+)
 def test_every_chart_draws_any_name(kind: str, name: str) -> None:
     drawn = svg.to_svg(_charts(name)[kind], alt=name, prefix="c1")
     root = ElementTree.fromstring(drawn)
@@ -83,3 +100,50 @@ def test_marks_have_contrast_on_both_grounds(ground: str) -> None:
 def test_a_missing_extra_says_what_to_install() -> None:
     with pytest.raises(DivtoolError, match=r"pip install 'divtool\[report\]'"):
         svg.require_extra("divtool_no_such_package")
+
+
+def _boxes(places: list[tuple[float, float]], texts: list[str]) -> list[plane_chart.Box]:
+    found = plane_chart.set_labels(places, texts)
+    widths = [plane_chart._LETTER * len(text) for text in texts]
+    return [
+        (x, x + width, y - 6, y + 6) if side == "left" else (x - width, x, y - 6, y + 6)
+        for (x, y, side), width in zip(found, widths, strict=True)
+    ]
+
+
+def test_labels_of_twelve_points_in_one_corner_stay_apart() -> None:
+    places = [(270.0 + i, 120.0 + i % 3) for i in range(12)]
+    boxes = _boxes(places, [f"a run {i}" for i in range(12)])
+    for i, a in enumerate(boxes):
+        assert a[1] <= plane_chart._WIDTH
+        for b in boxes[:i]:
+            assert min(a[1], b[1]) <= max(a[0], b[0]) or min(a[3], b[3]) <= max(a[2], b[2])
+
+
+def _texts(chart: object) -> dict[str, tuple[float, float]]:
+    """Places of the texts in a picture, with the places of all groups above added."""
+    found = {}
+
+    def walk(element: ElementTree.Element, x: float, y: float) -> None:
+        move = re.match(r"translate\(([-\d.]+),([-\d.]+)\)", element.get("transform", ""))
+        x, y = (x + float(move[1]), y + float(move[2])) if move else (x, y)
+        if element.text:
+            found[element.text] = (x, y)
+        for child in element:
+            walk(child, x, y)
+
+    walk(ElementTree.fromstring(svg.to_svg(chart, "a", "c1")), 0, 0)
+    return found
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_turned_axis_sets_low_values_up(turned: bool) -> None:
+    points = [Point("low", 0.5, 0.1), Point("high", 0.4, 0.9)]
+    places = _texts(plane_chart.plane(points, [], Axis("x"), Axis("y", turned)))
+    assert (places["low"][1] < places["high"][1]) == turned
+    assert places["low"][0] > places["high"][0]
+
+
+def test_lines_far_from_the_runs_are_left_out() -> None:
+    points = [Point("a", 0.5, 0.50), Point("b", 0.6, 0.54)]
+    assert plane_chart.near(points, [("floor", 0.0), ("ceiling", 0.6)]) == [("ceiling", 0.6)]

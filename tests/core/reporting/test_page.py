@@ -93,8 +93,9 @@ def test_the_page_holds_every_section(stage_files: list[Path]) -> None:
     html = render(load(stage_files), "A title")
     found = Page(html)
     ids = [attrs["id"] for tag, attrs in found.elements if tag == "section"]
-    expected = ["results", "length", "funnel", "length-bias", "training", "examples", "run", "definitions", "versions"]
-    assert ids == expected
+    assert ids == [
+        "results", "plane", "length", "funnel", "length-bias", "training", "examples", "run", "definitions", "versions",
+    ]  # fmt: skip
     assert "More diverse on story (semantic distance +0.030 [0.010, 0.050])" in found.text.replace("\n", "")
     for text in (
         "tuned against base",

@@ -41,11 +41,16 @@ def test_mixed_verdicts_are_all_named() -> None:
         quality("worse"),
     ]
     claim = _claim(*rows)
-    assert "More diverse on story" in claim.sentence
-    assert "less diverse on persona" in claim.sentence
-    assert "not shown on dat" in claim.sentence
-    assert "quality worse (story, usable rate \u22120.010 [\u22120.030, 0.010])" in claim.sentence
+    assert claim.sentence == (
+        "More diverse on story, less diverse on persona, not shown on dat, quality worse (story, usable rate), "
+        "length +2\u202f%."
+    )
     assert claim.tone == "bad"
+    assert claim.tasks[0] == (
+        "story: more diverse (semantic distance +0.030 [0.010, 0.050]); "
+        "usable rate worse (\u22120.010 [\u22120.030, 0.010]); length +2\u202f%."
+    )
+    assert len(claim.tasks) == 3
 
 
 @pytest.mark.parametrize(
@@ -121,3 +126,48 @@ def test_pieces_put_the_numbers_aside() -> None:
     pieces = _claim(measure(), quality()).pieces
     assert [aside for _, aside in pieces] == [False, True, False]
     assert "".join(text for text, _ in pieces) == _claim(measure(), quality()).sentence
+
+
+def test_each_task_says_what_could_have_been_found_and_what_the_guard_found() -> None:
+    rows = [
+        measure(verdict="not shown", detectable_delta=0.04, tradeoff="nothing shown"),
+        measure("nll", task="guard", role="guard", verdict="worse", delta=0.3, delta_ci_low=0.2, delta_ci_high=0.4),
+        measure("format", task="guard", role="guard", verdict=None),
+        measure(task="dat", delta=None, value=None, verdict=None, note="too few units: 0 of 6"),
+    ]
+    claim = _claim(*rows)
+    assert list(claim.tasks) == [
+        "story: a difference is not shown (semantic distance +0.030 [0.010, 0.050]), one of 0.040 would be found "
+        "4 times in 5; nothing shown; length +2\u202f%.",
+        "guard: nll worse (+0.30 [0.20, 0.40]); format not judged (+0.030 [0.010, 0.050]).",
+        "dat: semantic distance has no value (too few units: 0 of 6); length +2\u202f%.",
+    ]
+    assert claim.tone == "bad"
+
+
+_EQUAL = "the baseline at a setting of equal quality on story"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "more", "words"),
+    [
+        (0.02, 0.01, 0.03, {}, f"More diverse than {_EQUAL} (+0.020 [0.010, "),
+        (-0.02, -0.03, -0.01, {}, f"Less diverse than {_EQUAL} (\u22120.020 "),
+        (-0.02, -0.03, -0.01, {"direction": "-"}, f"More diverse than {_EQUAL} (\u22120.020 "),
+        (0.02, -0.01, 0.05, {}, f"Not shown to differ from {_EQUAL} (+0.020 "),
+        (0.02, None, None, {}, f"Not shown to differ from {_EQUAL} (+0.020)"),
+        (None, None, None, {}, f"Not placed against {_EQUAL}, more diverse on story ("),
+        (None, None, None, {"note": "outside the curve: below"}, "Of a quality that the baseline has at no setting"),
+    ],
+)
+def test_the_difference_at_equal_quality_leads(value: Any, low: Any, high: Any, more: Record, words: str) -> None:
+    row = {"value": value, "ci_low": low, "ci_high": high, "delta": None, "role": "matched"} | more
+    claim = _claim(measure(), quality(), measure("diversity_at_matched_quality", **row))
+    assert claim.sentence.startswith(words)
+    assert "more diverse on story (semantic distance +0.030" in claim.sentence
+
+
+def test_runs_without_a_baseline_get_a_claim_each() -> None:
+    rows = [measure(run=run, delta=None, baseline=None, value=0.5) for run in ("a", "b")]
+    found = claims(Inputs(), uniform([*rows, measure(run="[identical]", role="reference", delta=None, baseline=None)]))
+    assert [(claim.kicker, len(claim.notes)) for claim in found] == [("a", 1), ("b", 0)]

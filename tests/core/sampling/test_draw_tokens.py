@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from divtool.core.sampling.backend import Decoding
-from divtool.core.sampling.local import draw_tokens
+from divtool.core.sampling.tokens import draw_tokens
 
 
 def _draws(logits: torch.Tensor, decoding: Decoding, n: int = 4_000) -> torch.Tensor:
@@ -61,6 +63,24 @@ def test_shares_are_those_of_transformers_warpers(decoding: Decoding, size: int,
     shares = _shares(_draws(logits, decoding), size)
     assert (shares - expected).abs().max() < 5e-4
     assert not shares[expected == 0].any()
+
+
+@pytest.mark.parametrize("penalty", [1.3, 0.8])
+def test_penalty_is_that_of_transformers_and_comes_before_the_rest(penalty: float) -> None:
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    torch.manual_seed(1)
+    logits = torch.randn(60) - 0.3
+    held = logits.argsort()[[0, 40, 45, 50, 56, 59, 59]]  # of both signs, one of them twice
+    plain = Decoding(temperature=0.7, top_k=30, top_p=0.9)
+    seen = torch.zeros(1, 60, dtype=torch.bool).index_fill_(1, held, True)
+    assert (logits[held] < 0).sum() == 3
+    penalised = RepetitionPenaltyLogitsProcessor(penalty)(held[None], logits[None])[0]
+    uniforms = (torch.arange(4_000, dtype=torch.float64) + 0.5) / 4_000
+    rows = logits.expand(4_000, -1), uniforms, replace(plain, repetition_penalty=penalty), seen.expand(4_000, -1)
+    tokens, logprobs = draw_tokens(*rows)
+    assert _shares(tokens, 60) == pytest.approx(_expected(penalised, plain), abs=2e-3)
+    assert torch.allclose(logprobs, torch.log_softmax(logits, -1)[tokens], atol=1e-5)  # the model's own
 
 
 def test_flat_distribution_is_not_cut_short() -> None:

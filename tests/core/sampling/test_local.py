@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -114,6 +116,30 @@ def test_greedy_equals_generate_of_transformers(tiny: LanguageModel) -> None:
     theirs = tiny.model.generate(**ids, do_sample=False, max_new_tokens=30)[0, ids["input_ids"].shape[1] :]
     assert ours.text == tiny.tokenizer.decode(theirs, skip_special_tokens=True).strip()
     assert ours.n_tokens == len(theirs)
+
+
+@pytest.mark.parametrize("penalty", [1.1, 3.0])
+def test_penalised_greedy_equals_generate_of_transformers(tiny: LanguageModel, penalty: float) -> None:
+    """Over the prompt and what was generated, also in a batch of prompts of other lengths."""
+    texts = ("the old town", "a", "river stone river stone bird")
+    greedy = Decoding(temperature=0, max_new_tokens=30, repetition_penalty=penalty)
+    requests = [request for text in texts for request in _requests(text, samples=1)]
+    ours = LocalBackend(tiny).draw(requests, greedy)
+    plain = LocalBackend(tiny).draw(requests, replace(greedy, repetition_penalty=1.0))
+    for request, own in zip(requests, ours, strict=True):
+        ids = torch.tensor([chat_ids(tiny.tokenizer, request.messages)])
+        whole = tiny.model.generate(ids, do_sample=False, max_new_tokens=30, repetition_penalty=penalty)
+        assert own.text == tiny.tokenizer.decode(whole[0, ids.shape[1] :], skip_special_tokens=True).strip()
+        assert LocalBackend(tiny).draw([request], greedy)[0].text == own.text
+    assert [draw.text for draw in plain] != [draw.text for draw in ours]
+
+
+def test_penalised_draws_do_not_depend_on_the_batch(tiny: LanguageModel) -> None:
+    requests = _requests("a", "the river", "old bridge and quiet town over night")
+    decoding = replace(LIMIT, repetition_penalty=1.3, top_k=50, max_new_tokens=80)
+    whole = [draw.text for draw in LocalBackend(tiny).draw(requests, decoding)]
+    assert [LocalBackend(tiny).draw([request], decoding)[0].text for request in requests] == whole
+    assert whole != [draw.text for draw in LocalBackend(tiny).draw(requests, replace(decoding, repetition_penalty=1.0))]
 
 
 def test_likelihood_does_not_depend_on_the_batch(tiny: LanguageModel) -> None:

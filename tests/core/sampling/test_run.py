@@ -56,6 +56,17 @@ def test_prefill_stands_in_the_response_and_in_the_settings() -> None:
         _run(_prompts("a"), finished=begun[:2])
 
 
+def test_penalty_stands_in_the_settings_where_it_changes_something() -> None:
+    """A file that was drawn before there was a penalty can be gone on with."""
+    penalised = _run(_prompts("a"), replace(OPTIONS, decoding=Decoding(repetition_penalty=1.1)))
+    assert penalised[0]["params"]["repetition_penalty"] == 1.1
+    plain = _run(_prompts("a"), replace(OPTIONS, decoding=Decoding(repetition_penalty=1.0)))
+    assert plain == _run(_prompts("a"))
+    assert "repetition_penalty" not in plain[0]["params"]
+    with pytest.raises(InputError, match="drawn with params"):
+        _run(_prompts("a"), finished=penalised[:2])
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
 def test_batch_size_changes_nothing(batch_size: int) -> None:
     assert _run(_prompts("a", "b", "c"), replace(OPTIONS, batch_size=batch_size)) == _run(_prompts("a", "b", "c"))
@@ -137,7 +148,9 @@ def test_strategies_refuse_what_does_not_fit() -> None:
         Direct(StrategyOptions(turns=2))
 
 
-@pytest.mark.parametrize("bad", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"min_p": 2}, {"top_k": -1}])
+@pytest.mark.parametrize(
+    "bad", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"min_p": 2}, {"top_k": -1}, {"repetition_penalty": 0}]
+)
 def test_decoding_out_of_range_is_a_usage_error(bad: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         Decoding(**bad)  # type: ignore[arg-type]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from divtool.core.catalog import METHODS
 from divtool.core.jsonl import Record, RecordWriter, Row, groups
 from divtool.core.metrics.lexical import maas, ttr, within_distinct
 from divtool.core.records import check_group
 from divtool.core.selection.funnel import Stage
+from divtool.core.selection.job import Selected, SelectJob
 from divtool.core.selection.recipe import SelectOptions
 from divtool.core.selection.run import Outcome, select_pairs
 
@@ -135,3 +139,71 @@ def select(tmp_path: Path) -> Select:
         return Result([json.loads(line) for line in path.read_text().splitlines()], outcome)
 
     return run
+
+
+Choose = Callable[..., "Chosen"]
+
+
+@dataclass
+class Chosen:
+    records: list[Record]
+    selected: Selected
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        return {reason: n for stage in self.selected.stages for reason, n in stage.dropped.items()}
+
+
+@pytest.fixture
+def choose(tmp_path: Path) -> Choose:
+    """Runs a method by its catalog entry over records, as the command does."""
+
+    def run(records: Iterable[Record], method: str, **options: Any) -> Chosen:
+        recipe = METHODS[method].load().selection
+        made = rows(records)
+
+        def checked(check: Any) -> Iterable[Row]:
+            for row in made:
+                check(row)
+                yield row
+
+        def grouped(check: Any, check_group: Any) -> Iterable[list[Row]]:
+            for group in groups(checked(check)):
+                check_group(group)
+                yield group
+
+        path = tmp_path / "chosen.jsonl"
+        path.unlink(missing_ok=True)
+        with RecordWriter(str(path)) as writer:
+            job = SelectJob(
+                method=method,
+                options=_named(recipe.options)(**options),
+                rows=checked,
+                groups=grouped,
+                writer=writer,
+                audit="warn",
+            )
+            selected = _named(recipe.runner)(job)
+        return Chosen([json.loads(line) for line in path.read_text().splitlines()], selected)
+
+    return run
+
+
+def _named(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(f"divtool.core.{module}"), attribute)
+
+
+class MadeEmbedder:
+    """Unit vectors out of the number that a text ends in: degrees on a circle."""
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        angles = np.deg2rad([float(text.rsplit(" ", 1)[-1] or 0) for text in texts])
+        return np.column_stack([np.cos(angles), np.sin(angles)])
+
+
+@pytest.fixture
+def circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every embedder is the made one."""
+    for module in ("encoders", "k_center_run"):
+        monkeypatch.setattr(f"divtool.core.selection.{module}.open_embedder", lambda *_: MadeEmbedder())

@@ -40,12 +40,14 @@ def test_pairs_that_are_told_apart_too_soon(tmp_path: Path, steps: Sequence[tupl
 
 def test_lines_behind_the_checkpoint_are_taken_off(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    path.write_text("".join(json.dumps({"step": step}) + "\n" for step in (1, 2, 3)) + '{"step": 4, "lo')
+    path.write_text(
+        "".join(json.dumps({"step": step, "num_tokens": 50 * step}) + "\n" for step in (1, 2, 3)) + '{"step": 4, "lo'
+    )
     assert [line["step"] for line in records(path)] == [1, 2, 3]
     log = TrainingLog(path, 4, 2, Tell(), lambda n: None)
     write(log, 3, 0.5, 4)
     assert [line["step"] for line in records(path)] == [1, 2, 3]
-    assert records(path)[-1]["loss"] == 0.5
+    assert (records(path)[-1]["loss"], records(path)[-1]["num_tokens"]) == (0.5, 200)
 
 
 def test_one_line_a_tenth_is_said(tmp_path: Path) -> None:

@@ -51,15 +51,18 @@ def test_memory_estimate_moves_the_right_way(lab: Any) -> None:
 
     def size(**settings: Any) -> dict[str, float]:
         full = TrainSettings(**settings).filled(shape.parameters, "cpu")
-        return memory_bytes(shape, full, lengths, 1000, 4, "cpu")
+        return memory_bytes(shape, full, lengths, 1000, 4)
 
     plain = size()
     assert plain["adapter and optimiser"] == 16_000
-    # 8 sequences of at most 30 completion tokens, three times in float32.
-    assert plain["logits"] == 3 * 4 * shape.vocabulary * 8 * 30
+    # A block of 256 tokens, twice in float32.
+    assert plain["logits"] == 2 * 4 * shape.vocabulary * 256
     assert plain["weights"] == 4 * shape.parameters
     assert size(four_bit=True)["weights"] == pytest.approx(
         4 * (shape.parameters - shape.linear) + 0.516 * shape.linear, rel=1e-3
     )
     assert size(gradient_checkpointing=True)["activations"] < plain["activations"]
     assert size(batch_size=8)["activations"] == 2 * plain["activations"]
+    # 10 + 30 + 25 tokens and one repeated, instead of twice 10 + 30.
+    assert size(pack=True)["activations"] == pytest.approx(plain["activations"] * 66 / 80)
+    assert size(head="fused")["logits"] == 2 * 4 * shape.vocabulary * 4 * 80

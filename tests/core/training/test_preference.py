@@ -14,6 +14,8 @@ import torch
 from divtool.core.errors import DivtoolError, InputError, UsageError
 from divtool.core.models.options import LoadOptions
 
+FILES = ["README.md", "adapter_config.json", "adapter_model.safetensors", "divtool_train.json", "train_log.jsonl"]
+
 
 def test_the_first_loss_is_ln_2_and_training_lowers_it(lab: Any) -> None:
     lab.run(epochs=4.0)
@@ -28,7 +30,8 @@ def test_the_log_has_every_column(lab: Any) -> None:
     lab.run(max_steps=1)
     assert set(lab.log()[0]) == {
         "step", "epoch", "loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies",
-        "logps/chosen", "logps/rejected", "log_ratio", "grad_norm", "learning_rate", "pairs", "tokens_per_second",
+        "logps/chosen", "logps/rejected", "log_ratio", "entropy", "mean_token_accuracy", "grad_norm", "learning_rate",
+        "pairs", "num_tokens", "tokens_per_second",
     }  # fmt: skip
     assert all(value is not None for value in lab.log()[0].values())
 
@@ -69,13 +72,7 @@ def test_plain_peft_loads_the_adapter_and_generates(lab: Any) -> None:
 
 def test_only_the_contracted_files_are_left(lab: Any) -> None:
     lab.run()
-    assert sorted(path.name for path in (lab.folder / "out").iterdir()) == [
-        "README.md",
-        "adapter_config.json",
-        "adapter_model.safetensors",
-        "divtool_train.json",
-        "train_log.jsonl",
-    ]
+    assert sorted(path.name for path in (lab.folder / "out").iterdir()) == FILES
 
 
 def test_save_steps_keeps_the_checkpoints(lab: Any) -> None:
@@ -124,6 +121,7 @@ def test_continuing_starts_at_the_adapter_as_the_reference(lab: Any) -> None:
     # The student is the trained one: it is not the base model's log-probability any more.
     assert lab.facts("second")["before_training"] != lab.facts("first")["before_training"]
     assert lab.difference("first", "second") > 0
+    assert sorted(path.name for path in (lab.folder / "second").iterdir()) == FILES  # No copy of the reference.
     assert lab.facts("second")["start_adapter"] == "first"
 
 
@@ -175,7 +173,7 @@ def test_report_before_the_first_step(lab: Any) -> None:
     before = lab.facts()["before_training"]
     assert f"chosen {before['logp_per_token_chosen']:.3f}" in said
     assert -8 < before["logp_per_token_chosen"] < -2  # A made model is near uniform over 300 tokens.
-    assert "the pairs were sampled from made; the student is" in " ".join(lab.notes)
+    assert "the texts were sampled from made; the student is" in " ".join(lab.notes)
 
 
 def test_a_difference_in_the_students_tokens_is_warned_of(lab: Any, make_pairs: Any, write_lines: Any) -> None:

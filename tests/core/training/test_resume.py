@@ -38,8 +38,23 @@ def without_speed(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
 
 
-@pytest.mark.parametrize("more", [{}, {"loss": "sigmoid_norm"}, {"gradient_checkpointing": True}])
-def test_resumed_equals_uninterrupted(lab: Any, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"loss": "sigmoid_norm", "pack": False},
+        {"gradient_checkpointing": True},
+        {"method": "ddpo", "pack": True, "weight_norm": "mean"},
+        {"method": "dorpo", "nll_span": "full"},
+        {"method": "orpo", "head": "fused"},
+        {"method": "sft"},
+    ],
+    ids=lambda more: "-".join(map(str, more.values())),
+)
+def test_resumed_equals_uninterrupted(
+    lab: Any, make_pairs: Any, write_lines: Any, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    pairs = [pair | {"weight": 0.3 * place} for place, pair in enumerate(make_pairs(10))]
+    lab.pairs = write_lines(lab.folder / "weights.jsonl", pairs)
     lab.run("whole", epochs=3.0, **more)
     with monkeypatch.context() as patch:
         crash_at(patch, 5)
@@ -73,6 +88,27 @@ def test_resuming_before_the_first_checkpoint(lab: Any, monkeypatch: pytest.Monk
     lab.run("cut", resume=True)
     assert lab.difference("whole", "cut") == 0
     assert without_speed(lab.log("cut")) == without_speed(lab.log("whole"))
+
+
+def test_the_reference_is_computed_once_and_serves_every_ld_alpha(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import load_file
+
+    from divtool.core.training import trainer
+
+    stored = {}
+    for name, alpha in (("none", None), ("zero", 0.0)):
+        with monkeypatch.context() as patch:
+            crash_at(patch, 2)
+            with pytest.raises(CutShort):
+                lab.run(name, ld_alpha=alpha)
+        stored[name] = load_file(lab.folder / name / "checkpoints" / "reference.safetensors")["reference"]
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer.PairTrainer, "_reference", lambda self, data, tick: pytest.fail("computed again"))
+            lab.run(name, ld_alpha=alpha, resume=True)
+    # Sums over all tokens and over those that both texts have, so that no value of ld_alpha is baked in.
+    assert (stored["none"] == stored["zero"]).all()
+    assert (stored["none"][:, 0] != stored["none"][:, 1]).any()
+    assert lab.log("none")[0]["logps/chosen"] < lab.log("zero")[0]["logps/chosen"]
 
 
 def test_resume_with_nothing_there_begins(lab: Any) -> None:
@@ -146,10 +182,12 @@ def test_interrupt_within_a_step(lab: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert lab.difference("again", "cut") <= 1e-6
 
 
-def test_kill_and_resume(lab: Any) -> None:
+def test_kill_and_resume(lab: Any, make_pairs: Any, write_lines: Any) -> None:
+    pairs = [pair | {"weight": 0.3 * place} for place, pair in enumerate(make_pairs(10))]
+    lab.pairs = write_lines(lab.folder / "weights.jsonl", pairs)
     source = Path(sys.modules["divtool"].__file__ or "").parent.parent
     command = [
-        sys.executable, "-m", "divtool", "train", lab.pairs, "--method", "dpo", "--model", lab.model, "--batch-size",
+        sys.executable, "-m", "divtool", "train", lab.pairs, "--method", "ddpo", "--model", lab.model, "--batch-size",
         "2", "--grad-accum", "2", "--learning-rate", "1e-3", "--max-steps", "40", "--save-steps", "1", "-o",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
@@ -165,6 +203,6 @@ def test_kill_and_resume(lab: Any) -> None:
     done = subprocess.run([*command, str(cut), "--resume"], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert "going on from step" in done.stderr
-    lab.run("whole", max_steps=40)
+    lab.run("whole", method="ddpo", max_steps=40)
     assert lab.difference("whole", "cut") <= 1e-6
     assert without_speed(lab.log("cut")) == without_speed(lab.log("whole"))

@@ -34,6 +34,10 @@ def test_defaults_of_a_large_model_on_cuda() -> None:
         ({"ld_alpha": 1.5}, "not in \\[0, 1\\]"),
         ({"loss": "hinge"}, "known: sigmoid, sigmoid_norm"),
         ({"beta": 0.0}, "--beta"),
+        ({"odds_weight": 0.0}, "--lambda is 0.0"),
+        ({"sft_weight": -1.0}, "--sft-weight is -1.0"),
+        ({"smoothing": "ual", "head": "fused"}, "leave --head out"),
+        ({"smoothing": "ual", "smoothing_max": 2.0}, "--smoothing-max is 2.0, not in"),
         ({"learning_rate": float("nan")}, "--learning-rate"),
         ({"epochs": -1.0}, "--epochs"),
         ({"batch_size": 0}, "--batch-size"),
@@ -56,6 +60,31 @@ def test_refuses(given: dict[str, Any], says: str) -> None:
 )
 def test_steps(given: dict[str, Any], pairs: int, steps: int) -> None:
     assert TrainSettings(**given).filled(SMALL, "cpu").total_steps(pairs) == steps
+
+
+def test_defaults_of_each_loss() -> None:
+    odds, texts = (TrainSettings(kind=kind).filled(SMALL, "cuda") for kind in ("orpo", "sft"))  # type: ignore[arg-type]
+    assert (odds.beta, odds.odds_weight, odds.nll_span, odds.head, odds.learning_rate) == (
+        None, 0.25, "response", "fused", 5e-5,
+    )  # fmt: skip
+    assert (texts.odds_weight, texts.smoothing_max, texts.learning_rate) == (None, None, 1e-4)
+    smooth = TrainSettings(kind="sft", smoothing="ual").filled(LARGE, "cuda")
+    assert (smooth.head, smooth.smoothing_max) == ("compact", 0.1)
+    assert TrainSettings(weighted=True).filled(SMALL, "cpu").weight_form == "outer"
+
+
+def test_a_preset_leaves_a_continued_adapter_as_it_is() -> None:
+    from divtool.core.catalog import METHODS
+    from divtool.core.training.options import preset_of
+
+    presets = METHODS["ddpo"].load().training.presets
+    fresh, continued = (preset_of("ddpo", presets, "paper", adapter) for adapter in (None, "folder"))
+    assert (fresh["lora_r"], fresh["lora_alpha"], fresh["learning_rate"]) == (128, 256, 5e-6)
+    assert not any(name.startswith("lora_") for name in continued)
+    full = settings_for({"weighted": True}, {"epochs": 1.0}, fresh).filled(LARGE, "cpu")
+    assert (full.batch_size * full.grad_accum, full.epochs, full.beta) == (12, 1.0, 0.1)
+    steps = TrainSettings(warmup_steps=500).filled(SMALL, "cpu")
+    assert (steps.rate_factor(249, 2000), steps.rate_factor(500, 2000)) == (pytest.approx(250 / 501), 1)
 
 
 def test_learning_rate_rises_over_a_tenth_and_falls_as_a_cosine() -> None:

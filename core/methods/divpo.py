@@ -1,0 +1,12 @@
+"""DivPO, arXiv 2501.18101: the most diverse of the good responses against the least diverse of the bad, then DPO."""
+
+from __future__ import annotations
+
+from .base import Method, SelectRecipe, TrainRecipe
+from .dpo import RUNNER, TAKES
+
+DIVPO = Method(
+    name="divpo",
+    selection=SelectRecipe(runner="selection.pool_run:run", options="selection.divpo_options:DivpoOptions"),
+    training=TrainRecipe(runner=RUNNER, takes=TAKES),
+)

@@ -1,0 +1,217 @@
+"""`select --method k-center`: of a prompt's responses, or of the whole input, those that lie farthest apart."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import IO, Any, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from ..draws import generator
+from ..errors import DivtoolError
+from ..jsonl import Record, Row
+from ..metrics.supplies import Sources, chat_and_text, open_embedder, open_language_model
+from .funnel import Funnel
+from .job import Selected, SelectJob
+from .k_center import farthest_first, nearest_to_mean
+from .model_options import ModelOptions
+from .options import refuse_unless
+from .pools import check_pool, check_pool_response
+
+Vectors = NDArray[Any]
+Encode = Callable[[Sequence[Record]], Vectors]
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class KCenterOptions(ModelOptions):
+    """What `k-center` takes.
+
+    Attributes:
+        k: Responses to choose, of each prompt or of the whole input.
+        space: Unit vectors of the embedder, or mean hidden states of the model.
+        scope: By prompt, or over the whole input.
+        init: With the scope `global`, rows drawn at random to begin with.
+        embedder: Sentence embedder.
+        embedding_cache: Keep sentence vectors on disk.
+        seed: For the rows to begin with.
+    """
+
+    k: int | None = None
+    space: Literal["embedder", "model"] = "embedder"
+    scope: Literal["prompt", "global"] = "prompt"
+    init: int | None = None
+    embedder: str = "minilm"
+    embedding_cache: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_unless((self.k is not None, "k-center needs -k, the number of responses to choose"))
+        refuse_unless(
+            (self.most >= 1, "-k must be at least 1"),
+            (self.init is None or self.scope == "global", "--init goes with --scope global"),
+            (self.init is None or 1 <= self.init <= self.most, "--init must be from 1 to -k"),
+        )
+
+    @property
+    def most(self) -> int:
+        """How many to choose."""
+        return self.k or 0
+
+
+def run(job: SelectJob) -> Selected:
+    """Choose responses and write them, unchanged but for `kcenter_rank` and `kcenter_distance`.
+
+    Raises:
+        DivtoolError: The input cannot be used, or a model cannot be loaded.
+    """
+    options: KCenterOptions = job.options
+    if options.scope == "prompt":
+        groups = job.groups(check_pool_response, check_pool)
+        return _by_prompt(job, groups, encoder(options, job.note))
+    rows = job.rows(check_pool_response)
+    return _over_all(job, rows, encoder(options, job.note))
+
+
+def encoder(options: KCenterOptions, note: Callable[[str], None]) -> Encode:
+    """What turns records into vectors; a zero row stands for a text without content.
+
+    Raises:
+        DivtoolError: The model cannot be loaded.
+    """
+    if options.space == "model":
+        lm = open_language_model(options.model, options.loading, note)
+        from ..models.hidden import mean_states
+
+        return lambda records: mean_states(lm, [chat_and_text(record) for record in records])
+    sources = Sources(embedder=options.embedder, embedding_cache=options.embedding_cache, loading=options.loading)
+    embedder = open_embedder(options.embedder, sources, note)
+
+    def encode(records: Sequence[Record]) -> Vectors:
+        vectors = embedder.encode([record["response"] for record in records])
+        vectors[[not record["response"].strip() for record in records]] = 0
+        return vectors
+
+    return encode
+
+
+def _by_prompt(job: SelectJob, groups: Iterable[list[Row]], encode: Encode) -> Selected:
+    report = _Report(job)
+    for group in groups:
+        records = [row.data for row in sorted(group, key=_order)]
+        vectors = encode(records)
+        filled = np.flatnonzero(vectors.any(axis=1))
+        report.zero(len(records) - len(filled), len(records))
+        picked = []
+        if len(filled):
+            picked = farthest_first(vectors[filled], job.options.most, [nearest_to_mean(vectors[filled])])
+        report.chosen(len(filled), len(picked))
+        told = {id(records[filled[place]]): (rank, far) for rank, (place, far) in enumerate(picked)}
+        for row in group:
+            if id(row.data) in told:
+                job.writer.write(_told(row.data, *told[id(row.data)]))
+    return report.finished()
+
+
+def _over_all(job: SelectJob, rows: Iterable[Row], encode: Encode) -> Selected:
+    """One float32 vector a record in a temporary memory map, the records in a temporary file."""
+    options: KCenterOptions = job.options
+    report = _Report(job)
+    with tempfile.TemporaryFile(prefix="divtool-") as spool, tempfile.TemporaryFile(prefix="divtool-") as space:
+        numbers, total, width = [], 0, 0
+        waiting = iter(rows)
+        while batch := list(islice(waiting, _AT_ONCE)):
+            records = [row.data for row in batch]
+            vectors = np.asarray(encode(records), dtype=np.float32)
+            width = vectors.shape[1]
+            filled = vectors.any(axis=1)
+            space.write(vectors[filled].tobytes())
+            numbers.extend((np.flatnonzero(filled) + total).tolist())
+            total += len(records)
+            for record in records:
+                spool.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        space.flush()
+        report.zero(total - len(numbers), total)
+        if not numbers:
+            raise DivtoolError("no response has content: nothing to choose from")
+        vectors = np.memmap(space, dtype=np.float32, mode="r", shape=(len(numbers), width))
+        picked = farthest_first(vectors, options.most, _start(options, vectors))
+        report.chosen(len(numbers), len(picked))
+        told = {numbers[place]: (rank, far) for rank, (place, far) in enumerate(picked)}
+        for number, record in enumerate(_read(spool)):
+            if number in told:
+                job.writer.write(_told(record, *told[number]))
+    return report.finished()
+
+
+def _start(options: KCenterOptions, vectors: Vectors) -> list[int]:
+    if options.init is None:
+        return [nearest_to_mean(vectors)]
+    draw = generator(options.seed, "k-center")
+    places: list[int] = draw.choice(len(vectors), size=min(options.init, len(vectors)), replace=False).tolist()
+    return places
+
+
+def _order(row: Row) -> tuple[int, int, str]:
+    return row.data.get("sample_index", -1), row.data["turn"], row.data["response"]
+
+
+def _told(record: Record, rank: int, distance: float | None) -> Record:
+    return record | {"kcenter_rank": rank, "kcenter_distance": distance}
+
+
+def _read(spool: IO[bytes]) -> Iterator[Record]:
+    spool.seek(0)
+    return map(orjson.loads, spool)
+
+
+class _Report:
+    """Counts what was there, and what was chosen."""
+
+    def __init__(self, job: SelectJob) -> None:
+        self._job = job
+        self._funnel = Funnel({})
+        self._short = self._early = 0
+
+    def zero(self, n: int, of: int) -> None:
+        """So many texts without content among so many."""
+        stage = self._funnel.stage("vectors", "responses")
+        stage.enter(of)
+        stage.drop("no content, or too long for the model", n)
+
+    def chosen(self, there: int, n: int) -> None:
+        """So many chosen of one pool."""
+        stage = self._funnel.stage("k-center", "responses")
+        stage.enter(there)
+        stage.drop("not among the chosen", there - n)
+        most = self._job.options.most
+        self._short += there < most
+        self._early += n < min(most, there)
+
+    def finished(self) -> Selected:
+        """What the run has to say."""
+        options = self._job.options
+        pools = "prompts" if options.scope == "prompt" else "inputs"
+        notes = []
+        if self._short:
+            notes.append(f"{self._short:,} {pools} have fewer than {options.most} responses: all that differ are taken")
+        if self._early:
+            kept = self._funnel.stage("k-center", "responses").kept
+            notes.append(f"{self._early:,} {pools} have too few different responses; {kept:,} responses in all")
+        return Selected(
+            stages=self._funnel.stages,
+            notes=notes,
+            report={
+                "method": self._job.method,
+                "options": asdict(options),
+                "seed": options.seed,
+                "funnel": [stage.as_dict() for stage in self._funnel.stages],
+                "counts": {"pools below k": self._short, "pools of too few different responses": self._early},
+            },
+        )

@@ -1,0 +1,101 @@
+"""What the weights of a pair file look like: their spread, how many pairs they leave, and what they follow."""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from ..jsonl import Record
+from ..metrics.correlation import Correlations
+from ..metrics.text import Tokenizer
+from .numbers import REWARDS
+
+_TOP = 10
+_LEAST_CORRELATED = 3
+_COLUMNS = ("winner words", "length difference", "reward")
+
+
+class WeightTable:
+    """Collects a few numbers a pair, no texts.
+
+    Args:
+        tokenize: Text to words.
+        reward: The score that is the reward, or None for the first present.
+        least: The floor of pairs that do not say theirs (`min_weight`), or None.
+    """
+
+    def __init__(self, tokenize: Tokenizer, reward: str | None = None, least: float | None = None) -> None:
+        self._tokenize, self._reward, self._least = tokenize, reward, least
+        self._weights, self._prompts = array("d"), array("q")
+        self._columns = {name: array("d") for name in _COLUMNS}
+        self._codes: dict[str, int] = {}
+        self._floored = self._with_floor = 0
+        self._heaviest: list[tuple[float, int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+    def add(self, pair: Record, least: float | None = None) -> None:
+        """Count a checked pair.
+
+        Args:
+            pair: The record.
+            least: Its floor, where it does not say it itself.
+        """
+        weight, prompt = float(pair.get("weight", 1.0)), str(pair.get("prompt_id", len(self)))
+        chosen, rejected = (self._words(pair[side]) for side in ("chosen", "rejected"))
+        reward = self._reward_of(pair)
+        for name, value in zip(_COLUMNS, (chosen, chosen - rejected, reward), strict=True):
+            self._columns[name].append(value)
+        least = pair.get("min_weight", least if least is not None else self._least)
+        if isinstance(least, (int, float)):
+            self._with_floor += 1
+            self._floored += weight <= least + 1e-12
+        # The number settles ties, for the first pair.
+        entry = (weight, -len(self), prompt)
+        if len(self._heaviest) < _TOP:
+            heapq.heappush(self._heaviest, entry)
+        else:
+            heapq.heappushpop(self._heaviest, entry)
+        self._prompts.append(self._codes.setdefault(prompt, len(self._codes)))
+        self._weights.append(weight)
+
+    def _words(self, messages: Any) -> int:
+        return len(self._tokenize("\n".join(message["content"] for message in messages)))
+
+    def _reward_of(self, pair: Record) -> float:
+        scores = pair.get("chosen_scores") or {}
+        names = REWARDS if self._reward is None else (self._reward,)
+        value = next((scores[name] for name in names if scores.get(name) is not None), None)
+        return float(value) if isinstance(value, (int, float)) else np.nan
+
+    def figures(self) -> dict[str, Any]:
+        """Plain data, at least one pair given: the rows of the summary and of `--report`."""
+        weights = np.array(self._weights)
+        squares = float((weights**2).sum())
+        return {
+            "pairs": len(weights),
+            "mean": float(weights.mean()),
+            "sd": float(weights.std(ddof=1)) if len(weights) > 1 else 0.0,
+            "min": float(weights.min()),
+            "max": float(weights.max()),
+            "share_at_floor": self._floored / self._with_floor if self._with_floor else None,
+            "share_at_zero": float((weights == 0).mean()),
+            "effective_share": float(weights.sum()) ** 2 / (len(weights) * squares) if squares else 0.0,
+            "spearman": {name: self._spearman(weights, np.array(self._columns[name])) for name in _COLUMNS},
+            "heaviest": [{"prompt_id": prompt, "weight": w} for w, _, prompt in sorted(self._heaviest, reverse=True)],
+        }
+
+    def _spearman(self, weights: Any, column: Any) -> dict[str, float | None]:
+        """Rank correlation with the weight, over all pairs and inside prompts; None where it is not defined."""
+        known = ~np.isnan(column)
+        if known.sum() < _LEAST_CORRELATED:
+            return {"overall": None, "within": None}
+        _, prompts = np.unique(np.array(self._prompts)[known], return_inverse=True)
+        found = Correlations(weights[known], prompts, [column[known]])
+        _, overall, within = found.under(np.ones((1, int(prompts.max()) + 1)))[0, 0].tolist()
+        return {name: None if isnan(r) else r for name, r in (("overall", overall), ("within", within))}
