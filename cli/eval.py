@@ -103,8 +103,7 @@ def evaluate(
         vectors=vectors, vocabulary=vocabulary, prompts=prompts, prefill=prefill, protocol=protocol
     )
     found = task_options.settled(found, preset)
-    if not no_guard:
-        found = _guarded(found, lineup)
+    found = _guarded(found, lineup, no_guard)
     for one in found:
         if preset is not None and one.presets:
             get_preset(one, preset)
@@ -112,7 +111,9 @@ def evaluate(
     if allow_overlap and train_data is None:
         raise UsageError("--allow-overlap needs --train-data FILE")
     loading = LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code)
-    asked = split_names(quality) if quality is not None else []
+    asked = list(dict.fromkeys(split_names(quality))) if quality is not None else []
+    if quality is not None and not asked:
+        raise UsageError("no measure of quality named; --quality takes reward, logprob or scores.KEY")
     if REWARD in asked and reward_model is None:
         reward_model, quality_model = quality_model, None
     judging = judge_options(judge, judge_model, judge_votes, judge_key_env, judge_max_calls)
@@ -141,7 +142,7 @@ def evaluate(
         for one in found
     ]
     compared = lineup.baseline is not None
-    qualities.check(found, lineup, {metric.name for plan in plans for metric in plan.metrics})
+    qualities.check(found, lineup, {name for plan in plans for name in plan.directions()})
     known = {p.task.name: p.directions() | qualities.directions(p.task, compared=compared) for p in plans}
     for plan in plans if lineup.sweep else ():
         known[plan.task.name] |= matched_directions(plan.task, plan.metrics)
@@ -155,6 +156,7 @@ def evaluate(
         check_distinct(junit, *files)
         check_writable(junit)
     _check_pages(report, unit_values, [output, *files, *([junit] if junit else [])])
+    _check_standard_input([*{source.file for source in lineup.every}, *named])
     if lineup.itself:
         console.warn("a run compared with itself")
     sampling = SamplePlan(
@@ -230,7 +232,7 @@ def _check_budget(opened: Any, price: Any, warn: Any) -> None:
         return
     console.note(f"judge: {'at most ' if warn else ''}{price}")
     try:
-        opened.bench.judge.check_budget(price.calls)
+        opened.bench.judge.reserve(price.calls)
     except DivtoolError as error:
         if warn is None:
             raise
@@ -246,9 +248,13 @@ def _look_into(train_data: Path | None, human: Path | None, collector: Any, coll
         return
     prompts = evaluation_prompts(collector.tasks, collector.plan, collection.runs.values())
     if train_data is not None:
-        check_overlap(str(train_data), prompts, warn)
+        skipped = check_overlap(str(train_data), prompts, warn, skip_bad=collector.skip_bad).skipped
+        if skipped:
+            console.warn(f"{train_data}: {skipped} bad lines left out")
     if human is not None:
         collection.human = read_human(str(human), prompts, skip_bad=collector.skip_bad)
+        for note in collection.human.notes:
+            console.warn(f"{human}: {note}")
 
 
 def _lineup(
@@ -279,14 +285,28 @@ def _lineup(
     return line_up([file_source(o.source(file))], baseline, sweep)
 
 
-def _guarded(tasks: list[Any], lineup: Lineup) -> list[Any]:
-    """The tasks, with the guard where models are compared."""
-    from ..core.evaluation.guard.task import with_guard
+def _guarded(tasks: list[Any], lineup: Lineup, left_out: bool) -> list[Any]:
+    """The tasks, with the guard where models are compared and it is not left out.
 
+    Raises:
+        UsageError: It is named and left out.
+    """
+    from ..core.evaluation.guard.task import GUARD, with_guard
+
+    if left_out and GUARD in tasks:
+        raise UsageError("--no-guard leaves the task guard out, which --task names; take one of them off")
+    if left_out:
+        return tasks
     found = with_guard(tasks, lineup)
     if len(found) > len(tasks):
         console.note(f"task {found[-1].name} added, as models are compared (--no-guard leaves it out)")
     return found
+
+
+def _check_standard_input(files: Sequence[str | Path | None]) -> None:
+    """Raise where standard input is to be read for two things."""
+    if sum(str(file) == "-" for file in files) > 1:
+        raise UsageError("standard input can be read only once; name files for all but one of those that are -")
 
 
 def _write_junit(path: Path | None, outcomes: Any, checks: Any) -> None:

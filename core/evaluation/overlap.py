@@ -28,11 +28,13 @@ class Overlap:
         found: The first line for each evaluation prompt or triplet of words, with what it holds.
         lines: How many lines hold one.
         read: How many lines there are.
+        skipped: Bad lines that were left out.
     """
 
     found: Sequence[tuple[str, str]]
     lines: int
     read: int
+    skipped: int = 0
 
     def __str__(self) -> str:
         """One line, with the first five."""
@@ -68,7 +70,7 @@ def evaluation_prompts(tasks: Iterable[Task], plan: SamplePlan, runs: Iterable[R
     return found
 
 
-def find_overlap(path: str, prompts: Mapping[str, Record]) -> Overlap:
+def find_overlap(path: str, prompts: Mapping[str, Record], *, skip_bad: bool = False) -> Overlap:
     """The training prompts that are evaluation prompts, or hold all three words that one of these asks for.
 
     Prompts are compared in NFC and casefolded, with white space collapsed; of a chat the user's turns.
@@ -76,6 +78,7 @@ def find_overlap(path: str, prompts: Mapping[str, Record]) -> Overlap:
     Args:
         path: Records with a `prompt`: prompts, pairs, groups, targets or responses. Read line by line.
         prompts: Evaluation prompts by prompt_id; three `words` of a record are a triplet, in any inflection.
+        skip_bad: Count bad lines and go on.
 
     Raises:
         DivtoolError: The file cannot be read, or a record has no prompt.
@@ -83,7 +86,7 @@ def find_overlap(path: str, prompts: Mapping[str, Record]) -> Overlap:
     asked = {normalised(record["prompt"]): prompt_id for prompt_id, record in prompts.items()}
     asked.pop("", None)
     triplets = {triplet: None for record in prompts.values() if (triplet := _triplet(record))}
-    reader = RowReader(path, _check)
+    reader = RowReader(path, _check, skip_bad=skip_bad)
     first: dict[str, str] = {}
     lines = 0
     for row in reader:
@@ -92,26 +95,29 @@ def find_overlap(path: str, prompts: Mapping[str, Record]) -> Overlap:
         if what is not None:
             lines += 1
             first.setdefault(what, f"line {row.where.rpartition(':')[2]}")
-    return Overlap([(where, what) for what, where in first.items()], lines, reader.read)
+    return Overlap([(where, what) for what, where in first.items()], lines, reader.read, reader.skipped)
 
 
-def check_overlap(path: str, prompts: Mapping[str, Record], warn: Callable[[str], None] | None) -> None:
+def check_overlap(
+    path: str, prompts: Mapping[str, Record], warn: Callable[[str], None] | None, *, skip_bad: bool = False
+) -> Overlap:
     """See that nothing of a training file is evaluated on.
 
     Args:
         path: As for `find_overlap`.
         prompts: Likewise.
         warn: Hears of an overlap; None makes it an error.
+        skip_bad: As for `find_overlap`.
 
     Raises:
         DivtoolError: There is one, or the file cannot be read.
     """
-    overlap = find_overlap(path, prompts)
-    if not overlap.lines:
-        return
-    if warn is None:
+    overlap = find_overlap(path, prompts, skip_bad=skip_bad)
+    if overlap.lines and warn is None:
         raise InputError(path, str(overlap), "take them out and train again, or go on with --allow-overlap")
-    warn(f"{path}: {overlap}")
+    if overlap.lines and warn is not None:
+        warn(f"{path}: {overlap}")
+    return overlap
 
 
 def normalised(prompt: str | list[dict[str, str]]) -> str:

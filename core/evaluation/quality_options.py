@@ -9,11 +9,13 @@ from ..errors import UsageError, unknown_name
 from ..judging.open import JudgeOptions
 from ..models.names import check_model_name
 from ..selection.recipe import quality_sign
+from .frontier import MATCHED
 from .sources import Lineup
 from .task import Task
 
 REWARD, LOGPROB, _SCORES = "reward", "logprob", "scores."
 UNDER_BASELINE = "mean_logprob_under_baseline"
+_OWN_ROWS = frozenset({"win_rate", "win_rate_sets", UNDER_BASELINE, MATCHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +43,14 @@ class QualityOptions:
         Args:
             tasks: The tasks of the call.
             lineup: Its runs.
-            metrics: Names of the metrics that are computed.
+            metrics: Names of the measures that rows can be about.
 
         Raises:
             DivtoolError: An unknown name, something that is lacking for one, or no task that any of it is about.
         """
         for name in self.names:
             self._check_name(name, lineup)
-        if twice := [key for key in self.keys if key in metrics]:
+        if twice := [key for key in self.keys if key in metrics or key in _OWN_ROWS]:
             raise UsageError(f"--quality scores.{twice[0]}: {twice[0]} is computed in this call as well; ask for one")
         if (self.judge is not None or self.names) and all(task.criteria is None for task in tasks):
             names = ", ".join(task.name for task in tasks)

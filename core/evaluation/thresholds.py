@@ -168,12 +168,14 @@ def missed(checks: Iterable[Check]) -> str:
 
 def _parse(text: str, known: Mapping[str, Mapping[str, str]], compared: bool) -> Threshold:
     left, sign, right = text.rpartition("=")
-    parts = left.strip().split(".")
-    if not sign or len(parts) not in (2, 3):
+    task, dot, rest = left.strip().partition(".")
+    if not sign or not dot:
         raise UsageError(f"--fail-under {text}: give TASK.METRIC=VALUE or TASK.METRIC.FIELD=VALUE")
-    task, metric, field = (*parts, "value")[:3]
     if task not in known:
         raise unknown_name("task of this call", task, known)
+    # Names may hold a dot, such as vendi_q0.5.
+    metric, _, field = (rest, "", "value") if rest in known[task] else rest.rpartition(".")
+    metric, field = (metric, field) if metric else (rest, "value")
     if metric not in known[task]:
         raise unknown_name(f"metric of task {task}", metric, known[task])
     direction = known[task][metric]

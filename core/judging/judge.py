@@ -67,6 +67,7 @@ class Judge:
         self._max_calls = max_calls
         self._max_tokens = max_tokens
         self._seed = seed
+        self._reserved = 0
         self.calls = 0
         self.asked = 0
         self.unparsed = 0
@@ -102,6 +103,15 @@ class Judge:
             f"the judge needs {needed} more calls, and {left} of {self._max_calls} are left; "
             f"allow more calls or give fewer responses ({kept})"
         )
+
+    def reserve(self, needed: int) -> None:
+        """Keep so many calls for first questions: what cannot be read is asked for once more from the others alone.
+
+        Raises:
+            DivtoolError: So many more calls are not allowed.
+        """
+        self.check_budget(needed)
+        self._reserved = needed
 
     def ratings(self, items: Sequence[Rated], criteria: str = GENERAL) -> list[list[float | None]]:
         """Rate responses.
@@ -223,7 +233,10 @@ class Judge:
         known = self._cache.get_many(list(dict.fromkeys(keys))) if self._cache else {}
         missing = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in known}
         if cut:
-            missing = dict(islice(missing.items(), self._left()))
+            left = self._left()
+            missing = dict(islice(missing.items(), None if left is None else max(0, left - self._reserved)))
+        else:
+            self._reserved = max(0, self._reserved - len(missing))
         self.check_budget(len(missing))
         order = list(missing)
 

@@ -45,11 +45,14 @@ def judge_options(
     """The options of a judge; None where no server is named.
 
     Raises:
-        UsageError: A server without a model, or a model without a server.
+        UsageError: A server without a model, or anything else of a judge without a server.
     """
-    if (url is None) != (model is None):
+    if (url is None) != (not model):
         raise UsageError("a judge needs both --judge URL and --judge-model NAME")
-    if url is None or model is None:
+    if url is None or not model:
+        unused = {"--judge-votes": votes != 1, "--judge-key-env": key_env, "--judge-max-calls": max_calls is not None}
+        for option in (option for option, given in unused.items() if given):
+            raise UsageError(f"{option} needs --judge URL and --judge-model NAME")
         return None
     return JudgeOptions(url=url, model=model, votes=votes, key_env=key_env, max_calls=max_calls)
 
