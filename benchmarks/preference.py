@@ -1,7 +1,9 @@
 """The preference methods side by side on one small model: `python benchmarks/preference.py --folder preference`.
 
 Everything is done by divtool's own commands, each printed before it runs. Every stage keeps its output and is skipped
-when that is whole, so that a stopped run goes on where it was, and `--table` shows what there is at any time.
+when that is whole, so that a stopped run goes on where it was. After a stop, `--measure` measures the responses that
+are there, and `--table` prints the tables again. To try other settings of training, `--start FOLDER` takes the pool and
+the untouched model's responses from another folder.
 
 - Prompts: the built-in set `scenes`. Places are held out, so that no evaluation prompt shares its place with training.
 - Pool: the same first-turn responses for all arms. With `--orientation any` (usual) Diverse-NS pairs them as well; with
@@ -12,7 +14,8 @@ when that is whole, so that a stopped run goes on where it was, and `--table` sh
   names the place, repeats no four words. No arm sees it, and no model computes it. Perplexity under the untouched
   model stands beside it; it falls when a model narrows, so that it alone would call every gain in diversity a loss.
 - Pairs: `dpo`, `orpo`, `dorpo` and both `ddpo` train on the same pairs (drawn at random, the likelier text chosen), and
-  differ in loss and weight only. All arms get at most `--pairs` pairs, spread evenly over prompts, and equal steps.
+  differ in loss and weight only; DPO on the best against the worst of a prompt is `quality-only`. All arms get at most
+  `--pairs` pairs, spread evenly over prompts, and equal steps.
 - Evaluation: sampled responses as files, one `eval` a temperature, against the untouched model on the same prompts.
 """
 
@@ -26,10 +29,12 @@ import os
 import platform
 import random
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -105,20 +110,24 @@ class Bench:
         """
         done = output.with_name(f"{output.name}.done")
         words = [*map(str, command), "-o", str(output)]
-        if done.exists() and output.exists() and json.loads(done.read_text())["command"] == words:
-            if all(path.stat().st_mtime <= done.stat().st_mtime for path in inputs):
+        said = [word.replace(f"{self.folder}/", "") for word in words]
+        if done.exists() and output.exists() and json.loads(done.read_text())["command"] == said:
+            stale = [path for path in inputs if path.stat().st_mtime > done.stat().st_mtime]
+            if not stale:
                 return
         if resume and output.exists() and not done.exists():
             words.append("--resume")
+        elif output.is_dir():
+            shutil.rmtree(output)
         done.unlink(missing_ok=True)
         print(f"\n$ divtool {shlex.join(words)}", flush=True)
         begun = time.perf_counter()
         if status := subprocess.run([*self.options.divtool, *words], check=False).returncode:
             raise StageError(f"exit status {status}: divtool {shlex.join(words)}")
         seconds = round(time.perf_counter() - begun, 1)
-        done.write_text(json.dumps({"command": [w for w in words if w != "--resume"], "seconds": seconds}))
+        done.write_text(json.dumps({"command": said, "seconds": seconds}))
 
-    def attempt(self, name: str, stage: Any, *parts: Any) -> bool:
+    def attempt(self, name: str, stage: Callable[..., None], *parts: float) -> bool:
         """Whether a stage of an arm succeeded; the others go on without it."""
         try:
             stage(name, *parts)
@@ -134,10 +143,10 @@ class Bench:
         self.pool()
         arms = [name for name in self.options.arms if self.attempt(name, self.pairs)]
         same_pairs(self.folder)
-        self.responses(UNTOUCHED, MAIN)
-        arms = [name for name in arms if self.attempt(name, self.train) and self.attempt(name, self.responses, MAIN)]
-        for temperature in self.options.curve:
+        for temperature in sorted(self.options.curve, reverse=True):
             self.responses(UNTOUCHED, temperature)
+        arms = [name for name in arms if self.attempt(name, self.train) and self.attempt(name, self.responses, MAIN)]
+        self.measure()
         for name in arms:
             self.attempt(name, self.responses, COOL)
         self.measure()
@@ -223,7 +232,7 @@ class Bench:
         write(self.run_file(name, temperature), map(checked, read(scored)))
 
     def measure(self) -> None:
-        """One `eval` a temperature, and those between two arms."""
+        """One `eval` a temperature, and those between two arms, of the responses that are there."""
         arms = [name for name in ARMS if name in self.options.arms]
         points = {f"{UNTOUCHED}-{t}": (UNTOUCHED, t) for t in self.options.curve if t != MAIN}
         self.compare("main", UNTOUCHED, MAIN, {**{name: (name, MAIN) for name in arms}, **points})
@@ -246,9 +255,10 @@ class Bench:
         kept += ["--report", self.path("measures", f"{label}.html")]
         output = self.path("measures", f"{label}.jsonl")
         against = ["--baseline", f"{baseline}={base}"]
-        self.attempt(f"eval {label}", lambda _: self.run(
-            output, [base, *found.values()], "eval", "--task", "pool", *sides, *against, *kept
-        ))  # fmt: skip
+        self.attempt(
+            f"eval {label}",
+            lambda _: self.run(output, [base, *found.values()], "eval", "--task", "pool", *sides, *against, *kept),
+        )
 
     def run_file(self, name: str, temperature: float) -> Path:
         """Scored and checked responses."""
@@ -317,7 +327,7 @@ def evenly(pairs: list[Record], most: int, seed: int) -> list[Record]:
     order = list(range(len(pairs)))
     random.Random(seed).shuffle(order)
     taken: dict[str, int] = {}
-    rounds = []
+    rounds: list[tuple[int, int, int]] = []
     for place in order:
         prompt = pairs[place]["prompt_id"]
         taken[prompt] = taken.get(prompt, 0) + 1
@@ -406,7 +416,7 @@ def matched(folder: Path, label: str, curve: Sequence[float]) -> dict[str, str]:
     found = {}
     for run in dict.fromkeys(name for name, _ in own):
         sides = [(own, run), *((hot, name) for name in points)]
-        columns = [[table_[name, metric] for table_, name in sides] for metric in (CHECKS, HEADLINE)]
+        columns = [[values[name, metric] for values, name in sides] for metric in (CHECKS, HEADLINE)]
         names = [n for n in columns[0][0] if all(c.get(n) is not None for side in columns for c in side)]
         quality, diversity = (np.array([[c[n] for c in side] for n in names], dtype=float) for side in columns)
         if len(names) and not run.startswith(UNTOUCHED):
@@ -469,8 +479,8 @@ def show_training(folder: Path) -> None:
         last = steps[-1] if steps else {}
         keys = ("loss", "rewards/accuracies", "rewards/margins")
         ends = [number(steps[0]["loss"] if steps else None), *(number(last.get(key)) for key in keys)]
-        body.append([name, arm.train, str(len(records)), number(apart, 2, sign=True), str(last.get("step", "–")), *ends,
-                     number(seconds, 0)])  # fmt: skip
+        sizes = [str(len(records)), number(apart, 2, sign=True), str(last.get("step", "–"))]
+        body.append([name, arm.train, *sizes, *ends, number(seconds, 0)])
     if body:
         print("\nPairs (words of chosen minus rejected, mean) and training (last step):")
         head = ["arm", "method", "pairs", "words apart", "steps", "first loss", "loss", "accuracy", "margin", "seconds"]
@@ -576,27 +586,52 @@ def estimate(options: argparse.Namespace) -> None:
     print(f"  {'all':24} {sum(stages.values()) / 60:5.0f} min", flush=True)
 
 
+# What the pool and the untouched model's responses depend on.
+SHARED = ("model", "prompts", "pool", "eval_prompts", "samples", "orientation", "max_new_tokens", "dtype", "seed")
+
+
 def settings_of(options: argparse.Namespace) -> Record:
     """What the results of a folder depend on."""
-    kept = ("model", "prompts", "pool", "eval_prompts", "samples", "orientation", "reward", "pairs", "steps", "batch")
-    return {key: getattr(options, key) for key in (*kept, "learning_rate", "beta", "max_new_tokens", "dtype", "seed")}
+    kept = (*SHARED, "reward", "pairs", "steps", "batch", "learning_rate", "beta")
+    return {key: getattr(options, key) for key in kept}
 
 
 def keep_settings(options: argparse.Namespace) -> None:
     """Write the settings into the folder, or end where it was made with others."""
     path = Path(options.folder) / "settings.json"
     if path.exists():
-        before, now = json.loads(path.read_text()), settings_of(options)
-        if other := [f"{key} {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key]]:
-            raise SystemExit(f"{path}: made with {'; '.join(other)}. Take another --folder, or the same settings.")
+        check_settings(path, settings_of(options), "Take another --folder, or the same settings")
+    elif options.start:
+        own = settings_of(options)
+        check_settings(Path(options.start) / "settings.json", {key: own[key] for key in SHARED}, "It cannot be shared")
+        start_from(Path(options.start), Path(options.folder))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(settings_of(options), indent=1) + "\n")
+
+
+def check_settings(path: Path, now: Record, remedy: str) -> None:
+    """End where a folder was made with other settings."""
+    before = json.loads(path.read_text())
+    if other := [f"{key} {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key]]:
+        raise SystemExit(f"{path}: made with {'; '.join(other)}. {remedy}.")
+
+
+def start_from(source: Path, folder: Path) -> None:
+    """Copy the prompts, the pool, and the untouched model's responses; file times are kept."""
+    for part in ("prompts", "pool"):
+        shutil.copytree(source / part, folder / part)
+    (folder / "runs").mkdir()
+    for path in (source / "runs").glob(f"{UNTOUCHED}-*"):
+        shutil.copy2(path, folder / "runs")
 
 
 def asked() -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", default="preference")
+    parser.add_argument(
+        "--start", metavar="FOLDER", help="for a new folder: take pool and untouched runs from this one"
+    )
     parser.add_argument("--divtool", default=f"{sys.executable} -m divtool", help="how divtool is called")
     parser.add_argument("--arms", default="", help=f"of {','.join(ARMS)} (all; quick: the first four)")
     parser.add_argument("--model", default="smollm2-135m")
@@ -615,6 +650,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--dtype", default="bfloat16", help="of sampling and perplexity")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="toy sizes: does it run?")
+    parser.add_argument("--measure", action="store_true", help="draw and train nothing: measure what is there")
     parser.add_argument("--table", action="store_true", help="print the tables of what is there, and do nothing")
     options = parser.parse_args()
     sizes = {"prompts": (240, 16), "pool": (8, 4), "eval_prompts": (64, 6), "samples": (4, 2), "steps": (45, 2)}
@@ -639,12 +675,18 @@ def main() -> None:
         show(options)
         return
     keep_settings(options)
-    estimate(options)
+    if not options.measure:
+        estimate(options)
+    # As an exception, so that it ends the command that runs as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = Bench(options)
-    bench.everything()
+    try:
+        (bench.measure if options.measure else bench.everything)()
+    except StageError as fault:
+        bench.failed["what all arms need"] = str(fault)
     show(options)
-    for name, fault in bench.failed.items():
-        print(f"\nNot done: {name} ({fault})")
+    for name, reason in bench.failed.items():
+        print(f"\nNot done: {name} ({reason})")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,8 @@ def evaluate(
         vectors=vectors, vocabulary=vocabulary, prompts=prompts, prefill=prefill, protocol=protocol
     )
     found = task_options.settled(found, preset)
-    found = _guarded(found, lineup, no_guard)
+    if not no_guard:
+        found = _guarded(found, lineup)
     for one in found:
         if preset is not None and one.presets:
             get_preset(one, preset)
@@ -143,7 +144,7 @@ def evaluate(
     ]
     compared = lineup.baseline is not None
     qualities.check(found, lineup, {name for plan in plans for name in plan.directions()})
-    known = {p.task.name: p.directions() | qualities.directions(p.task, compared=compared) for p in plans}
+    known = {p.task.name: p.directions() | qualities.directions(p.task, lineup) for p in plans}
     for plan in plans if lineup.sweep else ():
         known[plan.task.name] |= matched_directions(plan.task, plan.metrics)
     demands = Demands.parse(fail_under or [], known, not_worse=require is not None, compared=compared)
@@ -285,18 +286,10 @@ def _lineup(
     return line_up([file_source(o.source(file))], baseline, sweep)
 
 
-def _guarded(tasks: list[Any], lineup: Lineup, left_out: bool) -> list[Any]:
-    """The tasks, with the guard where models are compared and it is not left out.
+def _guarded(tasks: list[Any], lineup: Lineup) -> list[Any]:
+    """The tasks, with the guard where models are compared."""
+    from ..core.evaluation.guard.task import with_guard
 
-    Raises:
-        UsageError: It is named and left out.
-    """
-    from ..core.evaluation.guard.task import GUARD, with_guard
-
-    if left_out and GUARD in tasks:
-        raise UsageError("--no-guard leaves the task guard out, which --task names; take one of them off")
-    if left_out:
-        return tasks
     found = with_guard(tasks, lineup)
     if len(found) > len(tasks):
         console.note(f"task {found[-1].name} added, as models are compared (--no-guard leaves it out)")

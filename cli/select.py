@@ -104,7 +104,7 @@ def select(
     source = o.source(scored)
     check_distinct(output, source)
     if report is not None:
-        check_distinct(report, source)
+        check_distinct(report, source, output)
     reading = _Input(source, on_error, regroup)
     module, _, runner = recipe.runner.partition(":")
     run = getattr(import_module(f"..core.{module}", __package__), runner)

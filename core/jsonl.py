@@ -248,6 +248,7 @@ class RecordWriter:
         self.written = 0
         self._append = append
         self._buffer = io.BytesIO()
+        self._target = target
         self._pack = _packer(target)
         self._owned = target != "-"
         self._fd = _open_output(Path(target)) if self._owned else _standard_output()
@@ -271,6 +272,9 @@ class RecordWriter:
                 block = block[os.write(self._fd, block) :]
         except BrokenPipeError:
             raise ClosedPipe from None
+        except OSError as error:
+            what = f"{self._target}: cannot be written ({error.strerror})"
+            raise DivtoolError(f"{what}; make room, or name another file") from None
         finally:
             self._buffer = io.BytesIO()
 
@@ -349,9 +353,14 @@ def _packer(target: str) -> Callable[[bytes], bytes]:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place when the block ends without an error.
 
+    A device or a pipe is written itself: nothing must take its place.
+
     Raises:
         DivtoolError: The folder cannot be written.
     """
+    if path.exists() and not path.is_file():
+        yield path
+        return
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)

@@ -130,6 +130,11 @@ def check_pair(row: Row) -> None:
     for key in ("chosen", "rejected"):
         if not all(message["content"].strip() for message in row.data[key]):
             raise row.fault(f"'{key}' is empty")
+    check_weight(row)
+
+
+def check_weight(row: Row) -> None:
+    """Raise `InputError` unless the weight of a record, where it has one, is a number of 0 or more."""
     weight = require(row, "weight", float, optional=True)
     if weight is not None and not 0 <= weight < float("inf"):
         raise row.fault(f"'weight' is {weight}, not a number of 0 or more")

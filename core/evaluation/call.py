@@ -98,16 +98,17 @@ def _measure(measurer: Measurer, found: Collection) -> Measured:
         if record["role"] != "reference":
             own = notes[record["run"]] if baseline is None or "delta" in record else baseline.notes
         record["note"] = "; ".join(filter(None, (record["note"], *own, task.note)))
-    _check_size(runs, measured.records)
+    _check_size(runs, baseline, measured.records)
     if task.headline:
         place_runs(measurer, measured, runs, baseline, points, found.lineup.swept if points else ())
     return measured
 
 
-def _check_size(runs: Sequence[Run], records: Sequence[Record]) -> None:
-    """Raise `InputError` where every headline is undefined since no prompt has two responses."""
+def _check_size(runs: Sequence[Run], baseline: Run | None, records: Sequence[Record]) -> None:
+    """Raise `InputError` where every headline is undefined since no prompt of a side has two responses."""
     headlines = [record for record in records if record["role"] == "headline"]
-    lone = all(len(responses) == 1 for run in runs for responses in run.responses.values())
+    sides = [list(runs), [baseline] if baseline is not None else []]
+    lone = [side for side in sides if side and all(len(own) == 1 for run in side for own in run.responses.values())]
     if lone and headlines and all(record["value"] is None for record in headlines):
-        name = ", ".join(run.name for run in runs)
+        name = ", ".join(run.name for run in lone[0])
         raise InputError(name, "one response a prompt has no diversity", "sample with -n 2 or more")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError, unknown_name
 from ..metrics.catalog import ALIASES, METRICS
 from ..metrics.registry import Metric
 from ..metrics.supplies import Sources
-from .task import Task
+from .task import Task, TaskMetric
 
 ALL = "all"
 # What only `score` asks: a call costs money, and the answers must stay with the responses.
@@ -79,6 +79,27 @@ def headline(task: Task, metrics: Sequence[Metric]) -> str | None:
     """The metric of the verdict: the task's, else the first one with units and a direction; None without such."""
     names = [metric.name for metric in metrics if metric.direction != "0" and metric.level != "run"]
     return task.headline if task.headline in names else next(iter(names), None)
+
+
+def own_measures(task: Task, metrics: Sequence[Metric], named: Collection[str] | None) -> Sequence[TaskMetric]:
+    """The task's own metrics that are named, and its headline.
+
+    Where none is named: all, but without the headline among them only beside all of the task's others.
+
+    Args:
+        task: The task.
+        metrics: Metrics of the catalog that are computed.
+        named: The own metrics that the user named, or None.
+    """
+    if named is not None:
+        return [metric for metric in task.own if metric.name in {*named, task.headline}]
+    return task.own if task.leads_itself or set(task.metrics) <= {metric.name for metric in metrics} else ()
+
+
+def variants(task: Task, metrics: Sequence[Metric]) -> list[Metric]:
+    """The task's variants of metrics that are computed."""
+    targets = {metric.target for metric in metrics}
+    return [metric for metric in task.variants if metric.target in targets]
 
 
 def _take_all(chosen: dict[str, Metric], skipped: dict[str, str], sources: Sources, quality_model: str | None) -> None:

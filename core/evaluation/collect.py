@@ -96,14 +96,23 @@ class Collector:
         return _distinct(source for source in self.lineup.every if source.model is not None)
 
     def _share_out(self, source: Source, run: Run, found: Collection) -> None:
-        """Give each task the responses to its own prompts; a call of one task takes them all."""
+        """Give each task the responses to its own prompts; a call of one task takes them all.
+
+        Beside a model, which is only asked the task's own, none of them is not enough to be compared.
+        """
+        asked = run.responses.keys()
         for task in self.tasks:
-            own = self.plan.ids(task) if len(self.tasks) > 1 or task.drawing is not None else None
+            own = self.plan.ids(task)
+            if len(self.tasks) == 1 and task.drawing is None and not (self._meets_model() and own and not own & asked):
+                own = None
             responses = {p: records for p, records in run.responses.items() if own is None or p in own}
             if responses:
                 found.runs[source.origin, task.name] = replace(run, responses=responses)
             else:
                 found.lacking.add((source.origin, task.name))
+
+    def _meets_model(self) -> bool:
+        return self.lineup.baseline is not None and bool(self._models())
 
     def _refuse(self, found: Collection) -> None:
         """Leave out what the files hold nothing for."""

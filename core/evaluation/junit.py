@@ -46,8 +46,11 @@ def write_junit(path: Path, outcomes: Sequence[Outcome], checks: Sequence[Check]
         suite.set(name, str(sum(1 for _ in suite.iter(tag))))
     root = ElementTree.Element("testsuites", {k: v for k, v in suite.attrib.items() if k != "name"})
     root.append(suite)
-    with replacing(path) as temporary:
-        ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+    try:
+        with replacing(path) as temporary:
+            ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise DivtoolError(f"{path}: cannot be written ({error.strerror}); name another file") from None
 
 
 def _case(suite: ElementTree.Element, task: str, name: str) -> ElementTree.Element:

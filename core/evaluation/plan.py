@@ -16,7 +16,7 @@ from ..metrics.registry import Metric
 from ..metrics.supplies import Announce, Sources, Supplies, Supply, open_embedder, open_supplies
 from ..metrics.text import tokenizer as find_tokenizer
 from ..models.names import check_model_name
-from .choice import choose_measures
+from .choice import choose_measures, own_measures, variants
 from .columns import has_twin
 from .feeds import open_feeds
 from .groups import Feed
@@ -137,10 +137,8 @@ class MeasurePlan:
         """The direction of every measure that rows can be about, by name."""
         if self.task.items:
             return {measure.name: measure.direction for measure in self.task.items}
-        named = [
-            metric for metric in self.task.own if self.own is None or metric.name in {*self.own, self.task.headline}
-        ]
-        own: list[Metric | TaskMetric] = [*self.metrics, *self.task.variants, *named]
+        named = own_measures(self.task, self.metrics, self.own)
+        own: list[Metric | TaskMetric] = [*self.metrics, *variants(self.task, self.metrics), *named]
         found = {metric.name: str(metric.direction) for metric in own}
         if "reward" in found:
             found["reward"] = "+"

@@ -74,19 +74,20 @@ class QualityOptions:
         elif models := [source.name for source in lineup.every if source.file is None]:
             raise UsageError(f"--quality {name}: {models[0]} is a model, whose responses have no scores yet")
 
-    def directions(self, task: Task, *, compared: bool) -> dict[str, str]:
+    def directions(self, task: Task, lineup: Lineup) -> dict[str, str]:
         """By name of each measure of quality of a task, its direction.
 
         Args:
             task: The task.
-            compared: Whether there is a baseline.
+            lineup: The runs of the call: only records of files can hold ratings already.
         """
         if task.criteria is None:
             return {}
-        found = {"judge": "+"} | {key: direction(key) for key in self.keys}
+        rated = self.judge is not None or all(source.file is not None for source in lineup.every)
+        found = ({"judge": "+"} if rated else {}) | {key: direction(key) for key in self.keys}
         if LOGPROB in self.names:
             found[UNDER_BASELINE] = "0"
-        return found | ({"win_rate": "+", "win_rate_sets": "+"} if self.judge and compared else {})
+        return found | ({"win_rate": "+", "win_rate_sets": "+"} if self.judge and lineup.baseline else {})
 
 
 def direction(key: str) -> str:

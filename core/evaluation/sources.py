@@ -150,13 +150,15 @@ def parse_source(text: str) -> Source:
     Without a name, the run is called what it is made from.
 
     Raises:
-        UsageError: Nothing behind the name, or settings that do not exist or do not fit.
+        UsageError: Nothing behind the name, a name in brackets, or settings that do not exist or do not fit.
     """
     name, sign, what = text.partition("=")
     if not sign or "@" in name or os.path.exists(text):
         return _named(text, text)
     if not name.strip() or not what.strip():
         raise UsageError(f"'{text}': give NAME=FILE, NAME=MODEL or NAME=MODEL+ADAPTER")
+    if name.strip().startswith("["):
+        raise UsageError(f"'{text}': names in brackets are those of rows for comparison; give another NAME")
     source = _named(name.strip(), what.strip())
     return replace(source, stem=source.name)
 

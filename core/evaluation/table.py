@@ -12,7 +12,7 @@ from ..metrics.definition import definition
 from ..metrics.registry import Metric
 from ..metrics.supplies import Sources
 from ..metrics.text import tokenizer
-from .choice import headline
+from .choice import headline, own_measures, variants
 from .columns import Column, Columns, Part, has_twin
 from .groups import Groups, supplied_lookup, text_vectors
 from .references import dealt, identical, unrelated
@@ -258,20 +258,10 @@ class Table:
         return Side(run, columns, amount(run, empty, self._plan.task.unit), mean(lengths.values()) or 0.0)
 
     def _variants(self) -> Sequence[Metric]:
-        """The task's variants of metrics that are computed."""
-        targets = {metric.target for metric in self._plan.metrics}
-        return [metric for metric in self._plan.task.variants if metric.target in targets]
+        return variants(self._plan.task, self._plan.metrics)
 
     def _own(self, make: Columns, part: Part) -> list[Column]:
-        """The task's own metrics that are named, and its headline.
-
-        Where none is named: all, but without the headline among them only beside all of the task's others.
-        """
-        task, chosen, named = self._plan.task, {metric.name for metric in self._plan.metrics}, self._plan.own
-        if named is None:
-            wanted = task.own if task.leads_itself or set(task.metrics) <= chosen else ()
-        else:
-            wanted = tuple(metric for metric in task.own if metric.name in {*named, task.headline})
+        wanted = own_measures(self._plan.task, self._plan.metrics, self._plan.own)
         return [make.own(metric, part, **self._behind(metric)) for metric in wanted]
 
     def _behind(self, metric: TaskMetric) -> dict[str, Any]:

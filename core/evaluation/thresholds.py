@@ -173,9 +173,7 @@ def _parse(text: str, known: Mapping[str, Mapping[str, str]], compared: bool) ->
         raise UsageError(f"--fail-under {text}: give TASK.METRIC=VALUE or TASK.METRIC.FIELD=VALUE")
     if task not in known:
         raise unknown_name("task of this call", task, known)
-    # Names may hold a dot, such as vendi_q0.5.
-    metric, _, field = (rest, "", "value") if rest in known[task] else rest.rpartition(".")
-    metric, field = (metric, field) if metric else (rest, "value")
+    metric, field = _metric_and_field(rest, known[task])
     if metric not in known[task]:
         raise unknown_name(f"metric of task {task}", metric, known[task])
     direction = known[task][metric]
@@ -192,6 +190,12 @@ def _parse(text: str, known: Mapping[str, Mapping[str, str]], compared: bool) ->
     if field.startswith("delta") and not compared:
         raise UsageError(f"--fail-under {text}: {field} needs a --baseline")
     return Threshold(task, metric, field, _bound(text, right), direction)
+
+
+def _metric_and_field(text: str, known: Iterable[str]) -> tuple[str, str]:
+    """Names may hold a dot, such as vendi_q0.5."""
+    metric, dot, field = text.rpartition(".")
+    return (text, "value") if text in known or not dot else (metric, field)
 
 
 def _bound(text: str, value: str) -> float:

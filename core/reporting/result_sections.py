@@ -38,7 +38,7 @@ def before_and_after(measures: Sequence[Measure], draw: Drawer) -> Section:
         section.figures.append(_forest(title_words(metric), rows[:40], draw))
     if compared:
         family = next((row.family_size for row in compared if row.family_size), None)
-        corrected = f", corrected for {count(family)} comparisons" if family else ""
+        corrected = f", corrected for {count(family)} comparison{'s' if family > 1 else ''}" if family else ""
         section.lead = (
             "Difference to the baseline with its 95 % bootstrap interval over prompts. Blue dots: in favour of the "
             f"run; orange squares: against it; grey diamonds: not shown. The verdict follows from p{corrected}; an "

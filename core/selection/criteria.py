@@ -51,9 +51,11 @@ class Criterion:
         self._judge, self._counts = judge, counts
 
     @property
-    def score(self) -> str | None:
-        """The name in `scores` that it reads, or None."""
-        return None if self.name in OWN else self.name.removeprefix("-")
+    def scores(self) -> tuple[str, ...]:
+        """The names in `scores` that it reads, beside the deviation of the whole pool."""
+        if self.name == "deviation" and self._options.recomputes:
+            return tuple(name for name in self._weigher.names if name not in OF_THE_POOL)
+        return () if self.name in OWN else (self.name.removeprefix("-"),)
 
     def check(self, row: Row) -> None:
         """Demand what a record must have beside scores.

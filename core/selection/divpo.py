@@ -43,9 +43,13 @@ def ranked(places: list[int], diversity: Floats, ties: Floats, *, most: bool) ->
         diversity: Higher is more diverse, [n].
         ties: Random numbers that settle equal values, [n].
         most: Whether the most diverse comes first.
+
+    Returns:
+        Those of the places whose diversity is defined: NaN has no place in an order.
     """
     sign = -1 if most else 1
-    return sorted(places, key=lambda place: (sign * diversity[place], ties[place]))
+    known = [place for place in places if not np.isnan(diversity[place])]
+    return sorted(known, key=lambda place: (sign * diversity[place], ties[place]))
 
 
 def matched(best: Sequence[int], worst: Sequence[int]) -> Iterator[tuple[int, int]]:

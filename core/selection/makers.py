@@ -24,6 +24,7 @@ _WIDE_GAP = {"upvotes": 5.0}
 _WIDE_SHARE = 0.25
 _MOST_INVERTED = 256
 _NO_GAP = "no gap"
+_NO_RISE = "no rise at near-equal reward"
 
 
 class Made(NamedTuple):
@@ -110,7 +111,6 @@ class Extremes:
         good, bad = self._sets(rewards[list(places)])
         best, worst = [places[i] for i in good], [places[i] for i in bad]
         winners, losers, values = self._ordered(pool, best, worst, weights)
-        winners, losers = ([place for place in side if not np.isnan(values[place])] for side in (winners, losers))
         if not winners or not losers:
             return "a set is empty"
         made: list[Made] = []
@@ -159,13 +159,13 @@ class NearEqual:
     def __call__(self, pool: Pool, places: Sequence[int], weights: Weights | None, stage: Stage) -> list[Made] | str:
         """The pairs of a prompt."""
         options = self._options
-        draw = generator(options.seed, "sample", pool.prompt_id)
-        if len(places) > _MOST_INVERTED:
-            places = sorted(draw.choice(places, size=_MOST_INVERTED, replace=False).tolist())
-        values = marginal_values(self._encoders.vectors([pool.responses[place].text for place in places]))
-        near = near_equal_pairs(pool.rewards[list(places)], values, options.quality_gap, options.min_margin)
+        value = self._values(pool)
+        places = [place for place in places if place in value]
+        if not places:
+            return _NO_RISE
+        values = np.array([value[place] for place in places])
+        near = near_equal_pairs(pool.rewards[places], values, options.quality_gap, options.min_margin)
         pairs = _passing(pool, options, [(places[i], places[j]) for i, j in near], stage)
-        value = dict(zip(places, values.tolist(), strict=True))
         used: set[int] = set()
         made: list[Made] = []
         for i, j in pairs:
@@ -173,4 +173,13 @@ class NearEqual:
                 used |= {i, j}
                 made.append(Made(i, j, value[i] - value[j]))
         stage.drop("a better one of its prompt", len(pairs) - len(made))
-        return made or "no rise at near-equal reward"
+        return made or _NO_RISE
+
+    def _values(self, pool: Pool) -> dict[int, float]:
+        """The marginal value by place, over the whole pool: a response without a reward says what it says too."""
+        places = list(range(len(pool)))
+        if len(places) > _MOST_INVERTED:
+            draw = generator(self._options.seed, "sample", pool.prompt_id)
+            places = sorted(draw.choice(places, size=_MOST_INVERTED, replace=False).tolist())
+        values = marginal_values(self._encoders.vectors([pool.responses[place].text for place in places]))
+        return dict(zip(places, values.tolist(), strict=True))

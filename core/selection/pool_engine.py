@@ -100,8 +100,7 @@ class PoolRun:
         if isinstance(options, DivpoOptions):
             self._judge = judge_of(options, self.job.note)
             self._criterion = Criterion(options, self.encoders, self.weigher, self._judge, self.counts)
-            if self._criterion.score is not None:
-                signals = (*signals, self._criterion.score)
+            signals = (*signals, *self._criterion.scores)
             if options.diversity == "knn" or (options.diversity == "deviation" and options.recomputes):
                 self.encoders.open(OF_THE_POOL)
         if isinstance(options, MarginalOptions):

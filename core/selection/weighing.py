@@ -97,7 +97,9 @@ class Weigher:
         value = combined(list(parts.values()), [signal.share for signal in there], self.combine)
         if is_flat(value):
             self.counts["flat"] += 1
-        weight = floored(value if self.raw else mean_one(value), least)
+        # Of two values one is scaled to 0 and the other to 1, however near they lie: that is no weight.
+        told = value if n > 2 or self.raw else np.where(np.isnan(value), np.nan, 1.0)
+        weight = floored(told if self.raw else mean_one(told), least)
         return Weights(weight=weight, combined=value, parts=parts, pool_size=n, least=least)
 
 

@@ -25,11 +25,10 @@ class WeightTable:
     Args:
         tokenize: Text to words.
         reward: The score that is the reward, or None for the first present.
-        least: The floor of pairs that do not say theirs (`min_weight`), or None.
     """
 
-    def __init__(self, tokenize: Tokenizer, reward: str | None = None, least: float | None = None) -> None:
-        self._tokenize, self._reward, self._least = tokenize, reward, least
+    def __init__(self, tokenize: Tokenizer, reward: str | None = None) -> None:
+        self._tokenize, self._reward = tokenize, reward
         self._weights, self._prompts = array("d"), array("q")
         self._columns = {name: array("d") for name in _COLUMNS}
         self._codes: dict[str, int] = {}
@@ -39,19 +38,14 @@ class WeightTable:
     def __len__(self) -> int:
         return len(self._weights)
 
-    def add(self, pair: Record, least: float | None = None) -> None:
-        """Count a checked pair.
-
-        Args:
-            pair: The record.
-            least: Its floor, where it does not say it itself.
-        """
+    def add(self, pair: Record) -> None:
+        """Count a checked pair; its floor is its `min_weight`."""
         weight, prompt = float(pair.get("weight", 1.0)), str(pair.get("prompt_id", len(self)))
         chosen, rejected = (self._words(pair[side]) for side in ("chosen", "rejected"))
         reward = self._reward_of(pair)
         for name, value in zip(_COLUMNS, (chosen, chosen - rejected, reward), strict=True):
             self._columns[name].append(value)
-        least = pair.get("min_weight", least if least is not None else self._least)
+        least = pair.get("min_weight")
         if isinstance(least, (int, float)):
             self._with_floor += 1
             self._floored += weight <= least + 1e-12

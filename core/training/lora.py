@@ -44,13 +44,13 @@ def with_adapter(model: Any, settings: FullSettings) -> Any:
         r=settings.lora_r,
         lora_alpha=settings.lora_alpha,
         lora_dropout=0.0,
-        target_modules=_targets(model, settings.lora_targets),
+        target_modules=target_layers(model, settings.lora_targets),
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
 
 
-def _targets(model: Any, named: str) -> str | list[str]:
+def target_layers(model: Any, named: str) -> str | list[str]:
     """`all-linear`, or the layers by name.
 
     Raises:

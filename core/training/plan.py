@@ -14,6 +14,7 @@ from ..models.language import load_tokenizer, pick_device, pick_dtype, resolve
 from .forms import wants_packing
 from .head import BLOCK
 from .job import Report, TrainJob
+from .lora import target_layers
 from .pairs import Lengths, PairFile, encoded
 from .settings import FullSettings
 
@@ -111,12 +112,12 @@ def _setting_rows(settings: FullSettings) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in values.items() if value is not None]
 
 
-def _has_adapter(layer: str, targets: str) -> bool:
-    return targets == "all-linear" or layer.rpartition(".")[2] in [name.strip() for name in targets.split(",")]
-
-
 def shape_of(source: str, name: str, trust_remote_code: bool = False, lora_targets: str = "all-linear") -> Shape:
-    """The sizes of a model, from its config: the model is built on the meta device, without weights."""
+    """The sizes of a model, from its config: the model is built on the meta device, without weights.
+
+    Raises:
+        DivtoolError: No such model, or no layer of one of the names in `lora_targets`.
+    """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
@@ -127,14 +128,16 @@ def shape_of(source: str, name: str, trust_remote_code: bool = False, lora_targe
         ) from error
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-    head = model.get_output_embeddings()
+    head, targets = model.get_output_embeddings(), target_layers(model, lora_targets)
     linear = {name: m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head}
     text = config.get_text_config()
     return Shape(
         parameters=sum(p.numel() for p in model.parameters()),
         linear=sum(m.weight.numel() for m in linear.values()),
         adapter_rows=sum(
-            m.in_features + m.out_features for name, m in linear.items() if _has_adapter(name, lora_targets)
+            m.in_features + m.out_features
+            for name, m in linear.items()
+            if targets == "all-linear" or name.rpartition(".")[2] in targets
         ),
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,

@@ -20,6 +20,7 @@ from ..errors import DivtoolError, require_extra
 from ..jsonl import RowReader
 from ..models.names import check_adapter, check_model_name
 from ..records import check_pair
+from .held_out import warn_of_overlap
 from .job import LOG, OutputFolder, Report, TrainJob
 from .pairs import Lengths, PairFile, dataset, spooled
 from .texts import check_text, text_records
@@ -52,7 +53,7 @@ def train(job: TrainJob) -> Report:
         return Report("Finished already", [])
     with tempfile.TemporaryDirectory(prefix="divtool-") as scratch:
         pairs = _read(job, Path(scratch))
-        held_out = _held_out(job, Path(scratch))
+        held_out = _held_out(job, pairs, Path(scratch))
         weights = _examine(job, pairs)
         for module in ("torch", "peft", "trl", "datasets"):
             require_extra(module, "train")
@@ -109,11 +110,13 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _held_out(job: TrainJob, folder: Path) -> PairFile | None:
+def _held_out(job: TrainJob, pairs: PairFile, folder: Path) -> PairFile | None:
     if job.held_out is None:
         return None
     (folder / "held-out").mkdir()
-    return _read(replace(job, source=job.held_out), folder / "held-out")
+    held_out = _read(replace(job, source=job.held_out), folder / "held-out")
+    warn_of_overlap(pairs, held_out, job.tell)
+    return held_out
 
 
 def _trained(
@@ -134,7 +137,7 @@ def _trained(
     settings = replace(with_shape_of(model, settings), pack=packed)
     total = settings.total_steps(len(lengths))
     _say_what(job, lengths, settings, total)
-    last = output.begin(_identity(job, pairs, settings, total))
+    last = output.begin(_identity(job, pairs, held_out, settings, total))
     args = arguments(settings, output.work, total, model.dtype, student.device)
     trainer = PairTrainer(model, student.tokenizer, rows, args, settings)
     trainer.weight_scale = _weight_scale(settings, lengths)
@@ -154,7 +157,8 @@ def _attached(job: TrainJob, trainer: Any, lengths: Lengths, held_out: PairFile 
     if held_out is not None:
         smoothing = [0.0] * held_out.count if settings.smoothing else None
         tokenizer = trainer.processing_class
-        rows, _ = dataset(held_out, tokenizer, settings.max_length, held_out.path.parent, smoothing)
+        rows, kept = dataset(held_out, tokenizer, settings.max_length, held_out.path.parent, smoothing)
+        _say_left_out(job, kept, f"{held_out.name}: ")
         trainer.attach_held_out(rows, work / "held-out.safetensors")
     if settings.kind != "dpo":
         return None
@@ -184,23 +188,30 @@ def _weight_scale(settings: FullSettings, lengths: Lengths) -> float:
     return len(lengths) / total if settings.weight_norm == "mean" else 1.0
 
 
-def _say_what(job: TrainJob, lengths: Lengths, settings: FullSettings, total: int) -> None:
-    what = "texts" if settings.kind == "sft" else "pairs"
+def _say_left_out(job: TrainJob, lengths: Lengths, where: str = "") -> None:
+    what = "texts" if job.settings.kind == "sft" else "pairs"
     if lengths.dropped:
         job.tell.warn(
-            f"{lengths.dropped} {what} left out, longer than --max-length {settings.max_length} tokens "
+            f"{where}{lengths.dropped} {what} left out, longer than --max-length {job.settings.max_length} tokens "
             f"(the longest has {lengths.longest_dropped})"
         )
     if lengths.empty:
-        job.tell.warn(f"{lengths.empty} {what} left out, without a token in the prompt or in a text")
+        job.tell.warn(f"{where}{lengths.empty} {what} left out, without a token in the prompt or in a text")
+
+
+def _say_what(job: TrainJob, lengths: Lengths, settings: FullSettings, total: int) -> None:
+    what = "texts" if settings.kind == "sft" else "pairs"
+    _say_left_out(job, lengths)
     step = min(len(lengths), settings.batch_size * settings.grad_accum)
     job.tell.note(
         f"{len(lengths):,} {what}, {total:,} steps of up to {step} {what}, learning rate {settings.learning_rate:g}"
     )
 
 
-def _identity(job: TrainJob, pairs: PairFile, settings: FullSettings, total: int) -> dict[str, Any]:
-    """Everything that the final weights depend on."""
+def _identity(
+    job: TrainJob, pairs: PairFile, held_out: PairFile | None, settings: FullSettings, total: int
+) -> dict[str, Any]:
+    """Everything that the final weights depend on, and the log."""
     chosen: Mapping[str, Any] = {key: value for key, value in asdict(settings).items() if key != "save_steps"}
     return {
         "method": job.method,
@@ -209,7 +220,7 @@ def _identity(job: TrainJob, pairs: PairFile, settings: FullSettings, total: int
         "dtype": job.loading.dtype,
         "embedder": job.embedder if settings.smoothing else None,
         "pairs_sha256": pairs.sha256,
-        "held_out": job.held_out,
+        "held_out_sha256": held_out and held_out.sha256,
         "steps": total,
         **chosen,
     }

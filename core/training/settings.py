@@ -175,7 +175,7 @@ class TrainSettings:
 class FullSettings(TrainSettings):
     """`TrainSettings` with nothing left open but what this kind of loss does not have.
 
-    `pack` stays as the user gave it until the pairs are known; `packing.settled` settles it.
+    `pack` stays as the user gave it until the pairs are known; `forms.settle` settles it.
     """
 
     lora_r: int

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..jsonl import Record, Row
-from ..records import check_messages, check_prompt, messages, require
+from ..records import check_messages, check_prompt, check_weight, messages, require
 
 
 def check_text(row: Row) -> None:
@@ -27,6 +27,7 @@ def check_text(row: Row) -> None:
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         key = next(key for key in ("chosen", "responses", "response") if key in row.data)
         raise row.fault(f"'{key}' is empty, or holds something else than text", "leave it out with --on-error skip")
+    check_weight(row)
     uncertainty = require(row, "uncertainty", float, optional=True)
     if uncertainty is not None and not math.isfinite(uncertainty):
         raise row.fault(f"'uncertainty' is {uncertainty}, not a finite number")

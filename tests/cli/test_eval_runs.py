@@ -46,6 +46,47 @@ def _cases(path: Path) -> dict[str, str]:
     return cases
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-", "--human", "-"), b"standard input can be read only once"),
+        (("-", "--train-data", "-"), b"standard input can be read only once"),
+        (("rich.jsonl", "--quality", ","), b"no measure of quality named"),
+        (("rich.jsonl", "--quality", "scores.usable_rate"), b"usable_rate is computed in this call as well"),
+        (("--run", "[human]=rich.jsonl"), b"names in brackets are those of rows for comparison"),
+    ],
+)
+def test_what_contradicts_itself_ends_at_once(divtool: Any, runs: None, arguments: Any, message: bytes) -> None:
+    done = divtool("eval", *_POOL, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_score_named_twice_is_one_row(divtool: Any, tmp_path: Path) -> None:
+    _write(tmp_path / "scored.jsonl", scores={"fluency": 2.0})
+    done = divtool("eval", "scored.jsonl", *_POOL, "--quality", "scores.fluency,scores.fluency")
+    assert done.returncode == 0, done.stderr
+    assert [record["metric"] for record in _records(done.stdout)].count("fluency") == 1
+
+
+def test_a_baseline_of_one_response_a_prompt_is_told_of(divtool: Any, runs: None, tmp_path: Path) -> None:
+    _write(tmp_path / "lone.jsonl", samples=1)
+    done = divtool("eval", "rich.jsonl", "--baseline", "lone.jsonl", *_POOL)
+    assert done.returncode == 1
+    assert b"lone.jsonl: one response a prompt has no diversity" in done.stderr
+
+
+def test_a_file_without_the_prompts_of_a_model_is_told_of_before_it_is_asked(
+    divtool: Any, runs: None, tiny_model: str, tmp_path: Path
+) -> None:
+    given = ("--model", tiny_model, "--baseline", "rich.jsonl", "--task", "story", "--work", "work")
+    done = divtool("eval", *given)
+    assert done.returncode == 1
+    assert b"rich.jsonl holds no responses to its prompts" in done.stderr
+    assert not (tmp_path / "work").exists()
+
+
 def test_runs_stand_side_by_side_with_the_verdicts_first(divtool: Any, runs: None) -> None:
     done = divtool("eval", *_THREE, *_POOL)
     assert done.returncode == 0, done.stderr

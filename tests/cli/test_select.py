@@ -142,6 +142,7 @@ def test_unknown_metrics_and_methods_are_listed_before_anything_is_read(run: Run
         (("--orientation", "third"), "third"),
         (("--tokenizer", "wrod"), "wrod"),
         (("--report", "no/such/folder/report.json"), "does not exist"),
+        (("--report", "twice.json", "-o", "twice.json"), "twice.json is named twice"),
     ):
         done = run("no-such-file.jsonl", *arguments)
         assert done.status == 2, arguments

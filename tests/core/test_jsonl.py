@@ -154,6 +154,21 @@ def test_missing_folder_and_unwritable_file_are_one_line(tmp_path: Path) -> None
         RecordWriter(str(tmp_path))
 
 
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with replacing(pipe) as scratch:
+        assert scratch == pipe
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
+def test_a_full_disk_is_told_of_by_name() -> None:
+    told = pytest.raises(DivtoolError, match=r"/dev/full: cannot be written \(No space left")
+    with told, RecordWriter("/dev/full") as writer:
+        writer.write({"a": 1})
+
+
 def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text("old")

@@ -93,3 +93,9 @@ def test_named_ones_stand_beside_the_headline(make_run: Any, measure: Any) -> No
     plan = MeasurePlan.settled(AUT, ["originality"], Sources(), tasks=[AUT])
     assert {"use_distance", "originality"} <= plan.directions().keys()
     assert "use_distance_within" not in plan.directions()
+
+
+def test_a_bound_can_be_set_on_what_is_computed_alone() -> None:
+    named = MeasurePlan.settled(POOL, ["distinct_2"], Sources(), tasks=[POOL])
+    assert "opening_share_run" not in named.directions()
+    assert "opening_share_run" in MeasurePlan.settled(POOL, None, Sources(), tasks=[POOL]).directions()

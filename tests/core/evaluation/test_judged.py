@@ -13,6 +13,7 @@ import pytest
 
 from divtool.core.cache import BlobCache
 from divtool.core.endpoint import Endpoint
+from divtool.core.errors import UsageError
 from divtool.core.evaluation.collect import Collection
 from divtool.core.evaluation.cost import cost, dockets
 from divtool.core.evaluation.judged import Bench
@@ -247,8 +248,21 @@ def test_a_task_whose_quality_is_its_usable_rate_takes_no_judge() -> None:
     with pytest.raises(Exception, match="the usable rate is the quality of dat"):
         options.check([DAT], lineup, ())
     options.check([DAT, POOL], lineup, ())
-    assert options.directions(DAT, compared=True) == {}
-    assert set(options.directions(POOL, compared=True)) == {"judge", "win_rate", "win_rate_sets"}
+    compared = line_up([parse_source("f.jsonl")], "g.jsonl")
+    assert options.directions(DAT, compared) == {}
+    assert set(options.directions(POOL, compared)) == {"judge", "win_rate", "win_rate_sets"}
+
+
+def test_only_records_of_files_can_hold_ratings_without_a_judge() -> None:
+    file = parse_source("f.jsonl")
+    assert set(QualityOptions().directions(POOL, line_up([file], "g.jsonl"))) == {"judge"}
+    assert QualityOptions().directions(POOL, line_up([file], "smollm2-135m")) == {}
+
+
+@pytest.mark.parametrize("key", ["ttr", "win_rate", "win_rate_sets", "mean_logprob_under_baseline"])
+def test_a_score_is_not_called_like_a_row_of_the_call(key: str) -> None:
+    with pytest.raises(UsageError, match=f"{key} is computed in this call as well"):
+        QualityOptions(names=(f"scores.{key}",)).check([POOL], line_up([parse_source("f.jsonl")], None), {"ttr"})
 
 
 def test_likelihood_under_the_baseline_is_no_quality(make_run: Any, measure: Any, tiny_model: str) -> None:

@@ -3,6 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
+from divtool.core.errors import DivtoolError
 from divtool.core.evaluation.call import Outcome
 from divtool.core.evaluation.junit import write_junit
 from divtool.core.evaluation.thresholds import Check
@@ -44,3 +47,9 @@ def test_the_file_parses_and_its_counts_match(tmp_path: Path) -> None:
 def test_nothing_to_check_is_a_file_too(tmp_path: Path) -> None:
     write_junit(tmp_path / "j.xml", [Outcome("pool")], [])
     assert ElementTree.parse(tmp_path / "j.xml").getroot().get("tests") == "0"
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
+def test_a_full_disk_is_told_of_by_name() -> None:
+    with pytest.raises(DivtoolError, match="/dev/full: cannot be written"):
+        write_junit(Path("/dev/full"), [], [])

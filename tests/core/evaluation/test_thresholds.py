@@ -46,6 +46,15 @@ def test_a_bound_is_met_on_the_good_side_of_the_direction(text: str, passed: boo
     assert _passed(text, _row(), _row("self_bleu")) == [passed]
 
 
+def test_a_name_may_hold_a_dot() -> None:
+    known = {"pool": {"vendi_q0.5": "+", "distinct_1": "+"}}
+    texts = ["pool.vendi_q0.5=1", "pool.vendi_q0.5.delta_ci_low=-1"]
+    found = parse_thresholds(texts, known, compared=True)
+    assert [(bound.metric, bound.field) for bound in found] == [("vendi_q0.5", "value"), ("vendi_q0.5", "delta_ci_low")]
+    with pytest.raises(UsageError, match=r"did you mean 'vendi_q0\.5'"):
+        parse_thresholds(["pool.vendi_q0.6=1"], known, compared=True)
+
+
 def test_null_and_unmeasured_and_few_units_are_missed() -> None:
     assert _passed("pool.distinct_1=0", _row(value=None)) == [False]
     assert _passed("pool.distinct_1=0") == [False]

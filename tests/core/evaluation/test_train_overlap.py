@@ -54,6 +54,14 @@ def test_what_counts_as_an_evaluation_prompt(tmp_path: Path, prompt: Any, what: 
     assert (found.lines, found.read) == (int(what is not None), 2)
 
 
+def test_bad_lines_are_left_out_where_asked(tmp_path: Path) -> None:
+    path = Path(_file(tmp_path / "t.jsonl", "x", 3, _STORY["story-eval-03"]["prompt"]))
+    with pytest.raises(InputError, match=r"t\.jsonl:2"):
+        find_overlap(str(path), _STORY)
+    found = find_overlap(str(path), _STORY, skip_bad=True)
+    assert (found.found, found.read, found.skipped) == ([("line 3", "story-eval-03")], 2, 1)
+
+
 def test_our_own_training_sets_hold_nothing_of_the_evaluation(tmp_path: Path) -> None:
     prompts = [row.data["prompt"] for name in ("story-triplets", "scenes") for row in builtin_rows(name, 100, 0)]
     assert find_overlap(_file(tmp_path / "t.jsonl", *prompts), _STORY).lines == 0

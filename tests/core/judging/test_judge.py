@@ -14,10 +14,11 @@ import pytest
 
 from divtool.core.cache import BlobCache
 from divtool.core.endpoint import Endpoint, EndpointError
-from divtool.core.errors import DivtoolError
+from divtool.core.errors import DivtoolError, UsageError
 from divtool.core.judging.comparing import Comparison
 from divtool.core.judging.docket import Docket, Price
 from divtool.core.judging.judge import Judge
+from divtool.core.judging.open import judge_options
 
 pytest.importorskip("openai")
 
@@ -314,6 +315,32 @@ def test_what_the_budget_does_not_cover_is_not_asked_again(stub_server: Any, mak
     judge = make_judge(max_calls=5)
     assert judge.ratings(items("a", "b", "c")) == [[None]] * 3
     assert (judge.calls, judge.unparsed, len(stub_server.requests)) == (5, 3, 5)
+
+
+def test_what_is_still_to_be_asked_comes_before_asking_again(stub_server: Any, make_judge: Any) -> None:
+    stub_server.answer = lambda body: "No idea" if "Rating: [[x]]" in question(body) else "Verdict: [[A]]"
+    judge = make_judge(max_calls=6)
+    with pytest.raises(DivtoolError, match="the judge needs 7 more calls"):
+        judge.reserve(7)
+    judge.reserve(5)
+    assert judge.ratings(items("a", "b", "c")) == [[None]] * 3
+    assert judge.calls == 4  # One is asked for again, as two are kept.
+    assert judge.compare([(PROMPT, "a", "b")])[0].share == 0.5
+    assert judge.calls == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((None, None, 2, None, None), "--judge-votes needs --judge"),
+        ((None, None, 1, "KEY", None), "--judge-key-env needs --judge"),
+        ((None, None, 1, None, 0), "--judge-max-calls needs --judge"),
+        (("http://localhost/v1", "", 1, None, None), "both --judge URL and --judge-model"),
+    ],
+)
+def test_options_without_a_judge_are_refused(given: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        judge_options(*given)
 
 
 def test_the_price_is_what_is_then_asked(stub_server: Any, make_judge: Any, tmp_path: Path) -> None:

@@ -100,6 +100,9 @@ def test_two_texts_weigh_one_each() -> None:
         rows = draw.normal(size=(2, 8)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         assert delta({"d": semantic_deviation(rows.astype(np.float64))}, "d") == pytest.approx([1, 1])
+    # Also where the clean-up left two of more, whose distances were measured over all.
+    assert delta({"d": [0.3, 0.4]}, "d") == pytest.approx([1, 1])
+    assert np.isnan(delta({"d": [0.3, np.nan]}, "d")).tolist() == [False, True]
 
 
 def test_signals_that_cancel_or_are_flat_weigh_one() -> None:

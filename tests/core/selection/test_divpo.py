@@ -234,3 +234,18 @@ def test_options_that_do_not_fit(options: Any, told: str) -> None:
 def test_pairs_are_no_input(choose: Any, make_pairs: Any) -> None:
     with pytest.raises(InputError, match=r"made:1: a preference pair.*--method deviation weighs pairs"):
         choose(make_pairs(2), "divpo")
+
+
+def test_a_null_criterion_leaves_its_response_out_and_the_order_whole(choose: Any, respond: Any) -> None:
+    """NaN among what is sorted would leave the rest in the order they came in."""
+    rewards, diversity = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.1, None, 0.9, 0.6, None, 0.2]
+    assert sides(choose(made(respond, rewards, diversity), "divpo", criterion="d").records) == [(2, 5)]
+    nothing = [0.1, 0.2, 0.3, None, None, None]
+    assert choose(made(respond, rewards, nothing), "divpo", criterion="d").dropped == {"a set is empty": 1}
+
+
+def test_signals_inside_the_sets_are_demanded_as_any_other(choose: Any, respond: Any) -> None:
+    options = {"criterion": "deviation", "within_set": True, "weights": None}
+    assert sides(choose(made(respond), "divpo", signals="d", **options).records) == [(2, 5)]
+    with pytest.raises(InputError, match="no score 'e' in the record"):
+        choose(made(respond), "divpo", signals="d,e", **options)

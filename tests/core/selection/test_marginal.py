@@ -44,6 +44,17 @@ def test_a_run(choose: Any, respond: Any) -> None:
 
 
 @pytest.mark.usefixtures("circle")
+def test_a_response_without_a_reward_still_says_what_it_says(choose: Any, respond: Any) -> None:
+    """80 degrees would be chosen, but a text of null reward repeats it; that one is in no pair itself."""
+    records = [
+        respond("p", i, text=f"word{i} {angle}", scores={"reward": r})
+        for i, (angle, r) in enumerate([(0, 1.0), (40, 1.0), (80, 1.0), (80, None), (81, None)])
+    ]
+    (pair,) = choose(records, "marginal").records
+    assert (pair["chosen_sample_index"], pair["rejected_sample_index"]) == (0, 2)
+
+
+@pytest.mark.usefixtures("circle")
 def test_large_pools_are_sampled_by_the_seed(choose: Any, respond: Any) -> None:
     records = [respond("p", i, text=f"word{i} {i / 10}", scores={"reward": i % 7}) for i in range(300)]
     options = {"pairs": 3, "min_margin": 1e-6}

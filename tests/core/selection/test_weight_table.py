@@ -11,16 +11,17 @@ from divtool.core.selection.weight_table import WeightTable
 
 
 def table(make_pairs: Any, weights: list[float], lengths: list[int], prompts: list[str], **more: Any) -> WeightTable:
-    made = WeightTable(str.split, **more)
+    made = WeightTable(str.split)
     for weight, length, prompt, pair in zip(weights, lengths, prompts, make_pairs(len(weights)), strict=True):
         chosen = [{"role": "assistant", "content": "word " * length}]
         pair["rejected"] = [{"role": "assistant", "content": "word " * 4}]
-        made.add(pair | {"weight": weight, "chosen": chosen, "prompt_id": prompt, "chosen_scores": {"reward": -length}})
+        keys = {"weight": weight, "chosen": chosen, "prompt_id": prompt, "chosen_scores": {"reward": -length}}
+        made.add(pair | keys | more)
     return made
 
 
 def test_spread_and_effective_share(make_pairs: Any) -> None:
-    found = table(make_pairs, [0, 0, 1, 3], [5, 5, 6, 7], list("aabb"), least=0.0).figures()
+    found = table(make_pairs, [0, 0, 1, 3], [5, 5, 6, 7], list("aabb"), min_weight=0.0).figures()
     assert (found["pairs"], found["mean"], found["min"], found["max"]) == (4, 1.0, 0.0, 3.0)
     assert found["sd"] == pytest.approx(2**0.5)
     assert (found["share_at_zero"], found["share_at_floor"]) == (0.5, 0.5)

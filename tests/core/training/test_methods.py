@@ -155,6 +155,7 @@ def test_texts_come_from_pairs_groups_and_responses(lab: Any, write_lines: Any) 
         ({"prompt": "a"}, "the key 'response' is missing; sft takes pairs"),
         ({"prompt": "a", "responses": ["b", " "]}, "'responses' is empty, or holds something else"),
         ({"prompt": "a", "response": "b", "uncertainty": "c"}, "'uncertainty' is a string"),
+        ({"prompt": "a", "response": "b", "weight": "c"}, "'weight' is a string"),
     ):
         with pytest.raises(InputError, match=f"bad.jsonl:1: {says}"):
             lab.run("bad", method="sft", source=write_lines(lab.folder / "bad.jsonl", [bad]))
@@ -208,6 +209,9 @@ def test_layers_by_name(lab: Any) -> None:
     assert plan["trainable parameters"] == lab.facts()["result"]["trainable_parameters"]
     with pytest.raises(UsageError, match="unknown layer 'q_porj': did you mean 'q_proj'"):
         lab.run("x", lora_targets="q_porj")
+    for wrong in ("q_porj", "lm_head", ","):
+        with pytest.raises(UsageError, match=f"unknown layer '{wrong}'"):
+            lab.run(None, dry_run=True, lora_targets=wrong)
 
 
 @pytest.mark.parametrize("method", ["dpo", "ddpo", "orpo", "dorpo", "sft"])
@@ -242,9 +246,14 @@ def test_held_out_records_are_weighed_and_never_trained_on(
     lab.run("same", max_steps=1, learning_rate=1e-12, **still)
     line = lab.log("same")[0]
     assert line["eval_loss"] == pytest.approx(line["loss"], abs=1e-5)
+    assert any("10 of 10 chosen texts are trained on too" in text for text in lab.warnings)
     if method != "sft":
         assert line["eval_loss_unweighted"] == pytest.approx(line["loss_unweighted"], abs=1e-5)
-    other = write_lines(lab.folder / "held.jsonl", make_pairs(3, seed=5, weight=0.5))
+    lab.warnings.clear()
+    long = make_pairs(1, seed=6, words=300)
+    other = write_lines(lab.folder / "held.jsonl", make_pairs(3, seed=5, weight=0.5) + long)
     lab.run("with", method=method, source=weighted, held_out=other, epochs=2.0, save_steps=2)
     assert lab.difference("without", "with") == 0
     assert ["eval_loss" in line for line in lab.log("with")] == [False, True] * 3
+    assert not any("trained on too" in text for text in lab.warnings)
+    assert any(text.startswith(f"{other}: 1 ") and "left out, longer than" in text for text in lab.warnings)
