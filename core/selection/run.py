@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from ..catalog import METHODS, get
+from ..errors import UsageError
 from ..jsonl import RecordWriter, Row
 from ..metrics.text import tokenizer
 from ..records import check_group
@@ -68,9 +69,11 @@ def pair_recipe(name: str, options: SelectOptions) -> PairRecipe:
     """The recipe of a method that selects pairs.
 
     Raises:
-        UsageError: No such method, or a base without pair rules.
+        UsageError: No such method, or an option that its rules have no use for.
     """
     recipe = _recipe(name)
+    if not recipe.compares and options.per_prompt > 1:
+        raise UsageError(f"--per-prompt {options.per_prompt}: {name} makes one pair a prompt")
     if recipe.compares and not recipe.diversity:
         return replace(_recipe(options.base), length_rules=recipe.length_rules, strict=recipe.strict)
     return recipe
