@@ -455,7 +455,6 @@ def test_an_option_of_another_method_is_wrong_usage(run: Run) -> None:
         (("--method", "reference-gap", "-k", 3), "-k is no option of --method reference-gap; it belongs to k-center"),
         (("--method", "k-center"), "k-center needs -k"),
         (("--method", "diverse-ns-lite", "--pairing", "all"), "--pairing all belongs to deviation"),
-        (("--method", "random", "--per-prompt", "2"), "--per-prompt 2: random makes one pair a prompt"),
         (("--method", "divpo", "--rho", 0.6), "--rho must be from 0 to 0.5"),
         (("--method", "deviation", "--min-weight", 2), "--min-weight 2"),
         (("--method", "deviation", "--signals", "a:-1"), "--signals a:-1"),

@@ -91,3 +91,10 @@ def test_an_unknown_method_lists_the_known_ones_and_the_nearest() -> None:
 def test_a_method_that_only_trains_is_no_method_of_select() -> None:
     with pytest.raises(UsageError, match="unknown method 'dpo'"):
         pair_recipe("dpo", SelectOptions())
+
+
+def test_a_method_that_makes_one_pair_a_prompt_refuses_more() -> None:
+    assert pair_recipe("random", SelectOptions()).proposal == "random"
+    for name in ("random", "quality-only"):
+        with pytest.raises(UsageError, match=f"--per-prompt 2: {name} makes one pair a prompt"):
+            pair_recipe(name, SelectOptions(per_prompt=2))
