@@ -15,6 +15,7 @@ Kind = Literal["dpo", "orpo", "sft"]
 LOSSES = ("sigmoid", "sigmoid_norm")
 EFFECTIVE_BATCH = 32
 _BILLION = 1_000_000_000
+_SEEDS = 1 << 32  # What NumPy's older generator takes, which the libraries set.
 # Options whose name is not that of the setting.
 _FLAGS = {"odds_weight": "--lambda", "four_bit": "--4bit"}
 
@@ -106,6 +107,8 @@ class TrainSettings:
             raise UsageError("--ld-alpha and --loss sigmoid_norm both correct for length: use one of them")
         if self.smoothing == "ual" and self.head == "fused":
             raise UsageError("--smoothing ual needs a gradient that the fused head does not have: leave --head out")
+        if self.smoothing_max is not None and self.smoothing is None:
+            raise UsageError("--smoothing-max goes with --smoothing ual")
         for option in ("ld_alpha", "smoothing_max"):
             value = getattr(self, option)
             if value is not None and not 0 <= value <= 1:
@@ -120,6 +123,8 @@ class TrainSettings:
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise UsageError(f"{flag(option)} is {value}, not 1 or more")
+        if not 0 <= self.seed < _SEEDS:
+            raise UsageError(f"--seed is {self.seed}, and training takes one below 2**32")
         if not 0 <= self.warmup < 1:
             raise UsageError(f"--warmup is {self.warmup}, not in [0, 1)")
 

@@ -246,14 +246,14 @@ def test_held_out_records_are_weighed_and_never_trained_on(
     lab.run("same", max_steps=1, learning_rate=1e-12, **still)
     line = lab.log("same")[0]
     assert line["eval_loss"] == pytest.approx(line["loss"], abs=1e-5)
-    assert any("10 of 10 chosen texts are trained on too" in text for text in lab.warnings)
+    assert any("chosen texts are trained on too" in text for text in lab.warnings)
     if method != "sft":
         assert line["eval_loss_unweighted"] == pytest.approx(line["loss_unweighted"], abs=1e-5)
     lab.warnings.clear()
-    long = make_pairs(1, seed=6, words=300)
+    long = make_pairs(1, seed=6, words=900)
     other = write_lines(lab.folder / "held.jsonl", make_pairs(3, seed=5, weight=0.5) + long)
     lab.run("with", method=method, source=weighted, held_out=other, epochs=2.0, save_steps=2)
     assert lab.difference("without", "with") == 0
     assert ["eval_loss" in line for line in lab.log("with")] == [False, True] * 3
     assert not any("trained on too" in text for text in lab.warnings)
-    assert any(text.startswith(f"{other}: 1 ") and "left out, longer than" in text for text in lab.warnings)
+    assert [text for text in lab.warnings if "left out, longer than" in text and text.startswith(other)]

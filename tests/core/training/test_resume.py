@@ -134,19 +134,19 @@ def test_a_half_written_checkpoint_is_passed_over(lab: Any, monkeypatch: pytest.
 def test_an_unfinished_run_is_neither_overwritten_nor_mixed(
     lab: Any, make_pairs: Any, write_lines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held_out = write_lines(lab.folder / "held.jsonl", make_pairs(2, seed=5))
+    held_out = lab.folder / "held.jsonl"
+    write_lines(held_out, make_pairs(2, seed=5))
     with monkeypatch.context() as patch:
         crash_at(patch, 2)
         with pytest.raises(CutShort):
-            lab.run(held_out=held_out)
+            lab.run(held_out=str(held_out))
     # Its reference is stored by name of the run, not of the records.
-    write_lines(lab.folder / "held.jsonl", make_pairs(2, seed=6))
     with pytest.raises(DivtoolError, match="differs in held_out_sha256"):
-        lab.run(resume=True, held_out=held_out)
+        lab.run(resume=True, held_out=write_lines(held_out, make_pairs(2, seed=6)))
     with pytest.raises(DivtoolError, match="go on with --resume"):
         lab.run()
     with pytest.raises(DivtoolError, match=r"differs in learning_rate \(0.001 there, 0.01 now\)"):
-        lab.run(resume=True, learning_rate=1e-2)
+        lab.run(resume=True, learning_rate=1e-2, held_out=write_lines(held_out, make_pairs(2, seed=5)))
 
 
 def test_interrupt_leaves_a_checkpoint(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,8 @@ def test_defaults_of_a_large_model_on_cuda() -> None:
         ({"epochs": -1.0}, "--epochs"),
         ({"batch_size": 0}, "--batch-size"),
         ({"warmup": 1.0}, "--warmup"),
+        ({"smoothing_max": 0.1}, "--smoothing-max goes with --smoothing ual"),
+        ({"seed": 1 << 32}, "--seed is 4294967296"),
     ],
 )
 def test_refuses(given: dict[str, Any], says: str) -> None:
