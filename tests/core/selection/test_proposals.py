@@ -156,7 +156,7 @@ def test_baselines_run_the_clean_up(respond: Any, select: Any, method: str) -> N
 @pytest.mark.parametrize("method", ["random", "quality-only"])
 def test_baselines_give_one_pair_a_prompt_and_at_most_so_many(respond: Any, select: Any, method: str) -> None:
     records = [respond(f"p{i}", j, reward=0.1 * i * j) for i in range(1, 6) for j in range(4)]
-    result = select(records, method, per_prompt=3)
+    result = select(records, method)
     assert Counter(pair["prompt_id"] for pair in result.pairs) == {f"p{i}": 1 for i in range(1, 6)}
     kept = [pair["prompt_id"] for pair in select(records, method, pairs=2).pairs]
     # The largest differences in quality; chance has none, so the lowest prompt_ids.
