@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..errors import InputError, unknown_name
 from ..jsonl import Row
 from ..records import check_response, check_scores
-from .recipe import PairRecipe, SelectOptions, first_present, is_judgement, null_rule
+from .recipe import PairRecipe, SelectOptions, first_present, is_judgement, null_warnings
 
 
 @dataclass(slots=True)
@@ -74,9 +74,7 @@ class Needs:
 
     def warnings(self) -> list[str]:
         """A line for every score that is null for more than half of the records."""
-        often = [(name, count / self.records) for name, count in self.nulls.items() if count > 0.5 * self.records]
-        rules = {name: f" (null: {null_rule(name)})" if null_rule(name) else "" for name, _ in often}
-        return [f"{name} is null for {share:.0%} of the responses{rules[name]}" for name, share in often]
+        return null_warnings(self.nulls, self.records)
 
 
 def scored_check(recipe: PairRecipe) -> Callable[[Row], None]:

@@ -12,7 +12,7 @@ import orjson
 from ..errors import InputError, unknown_name
 from ..jsonl import Record, Row
 from ..records import require
-from .recipe import first_present, null_rule, quality_sign
+from .recipe import first_present, null_warnings, quality_sign
 
 REWARDS = ("reward", "judge", "upvotes")
 _VALID_JSON = "valid_json:"
@@ -89,9 +89,7 @@ class Numbers:
 
     def warnings(self) -> list[str]:
         """A line for every number that is null for more than half of the records."""
-        often = [(name, n / self.records) for name, n in self.nulls.items() if n > 0.5 * self.records]
-        rules = {name: f" (null: {null_rule(name)})" if null_rule(name) else "" for name, _ in often}
-        return [f"{name} is null for {share:.0%} of the responses{rules[name]}" for name, share in often]
+        return null_warnings(self.nulls, self.records)
 
 
 def _missing(row: Row, name: str, scores: Mapping[str, Any], needed: Iterable[str], otherwise: str = "") -> InputError:

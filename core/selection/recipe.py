@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -162,3 +162,15 @@ def null_rule(name: str) -> str:
 def first_present(names: Sequence[str], present: Container[str]) -> str | None:
     """The first of the names that is present, or None."""
     return next((name for name in names if name in present), None)
+
+
+def null_warnings(nulls: Mapping[str, int], records: int) -> list[str]:
+    """A line for every score that is null for more than half of the responses.
+
+    Args:
+        nulls: By score, for how many it is null.
+        records: How many there are.
+    """
+    often = [(name, n / records) for name, n in nulls.items() if n > 0.5 * records]
+    rules = {name: f" (null: {null_rule(name)})" if null_rule(name) else "" for name, _ in often}
+    return [f"{name} is null for {share:.0%} of the responses{rules[name]}" for name, share in often]
