@@ -20,11 +20,25 @@ def methods(as_json: AsJson = False) -> None:
     _entries(METHODS.values(), as_json)
 
 
-def tasks(as_json: AsJson = False) -> None:
-    """List the tasks of eval."""
+Export = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Write built-in targets of train --method diffuse as target records instead, to be edited: a preset "
+        "(diffuse, diffuse-quick, diffuse-quick-held-out, biographies), a family, or family/id.",
+    ),
+]
+
+
+def tasks(as_json: AsJson = False, export: Export = None) -> None:
+    """List the tasks of eval and random-audit; with --export, write built-in targets as records."""
+    if export is not None:
+        _export(export)
+        return
+    from ..core.audit.catalog import entries
     from ..core.catalog import TASKS
 
-    _entries(TASKS.values(), as_json)
+    _entries([*TASKS.values(), *entries()], as_json)
 
 
 def prompt_sets(as_json: AsJson = False) -> None:
@@ -52,6 +66,13 @@ def metrics(as_json: AsJson = False) -> None:
         for m in METRICS.values()
     ]
     _print(rows, ("name", "level", "direction", "formula", "takes", "null", "source"), as_json)
+
+
+def _export(names: str) -> None:
+    from ..core.jsonl import dumps
+    from ..core.targets.builtin import export
+
+    _write(dumps(record).decode().rstrip("\n") for record in export(names))
 
 
 def _entries(entries: Iterable[object], as_json: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import sqlite3
 import stat
@@ -79,17 +80,29 @@ class RowReader:
         source: A path, or ``-`` for standard input; ``.gz`` and ``.zst`` are unpacked.
         check: Raises `InputError` for a record that the stage cannot use.
         skip_bad: Count bad lines and go on, instead of ending the run.
+        kind: What the rows are, for the message about an empty input.
+        loads: Reads one line of JSON; `json.JSONDecodeError` for what is none.
 
     Raises:
         DivtoolError: The file cannot be opened; raised at once, before anything is read.
     """
 
-    def __init__(self, source: str, check: Callable[[Row], None] | None = None, *, skip_bad: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        check: Callable[[Row], None] | None = None,
+        *,
+        skip_bad: bool = False,
+        kind: str = "records",
+        loads: Callable[[str], Any] = orjson.loads,
+    ) -> None:
         self.name = STDIN_NAME if source == "-" else source
         self.skipped = 0
         self.read = 0
         self._check = check
         self._skip_bad = skip_bad
+        self._kind = kind
+        self._loads = loads
         self._digest = hashlib.sha256()
         self._stream = _open_input(source)
 
@@ -101,7 +114,7 @@ class RowReader:
     def __iter__(self) -> Iterator[Row]:
         """Each usable record; an empty input is an error."""
         with self._stream as stream:
-            lines = jsonlines.Reader(self._hashed(stream), loads=orjson.loads)
+            lines = jsonlines.Reader(self._hashed(stream), loads=self._loads)
             while True:
                 try:
                     row = self._next(lines)
@@ -115,7 +128,7 @@ class RowReader:
                 self.read += 1
                 yield row
         if not self.read:
-            what = f"no usable record, {self.skipped} bad lines skipped" if self.skipped else "no records"
+            what = f"no usable record, {self.skipped} bad lines skipped" if self.skipped else f"no {self._kind}"
             raise InputError(self.name, what)
 
     def _next(self, lines: Any) -> Row:
@@ -158,7 +171,7 @@ class RowReader:
     def _bad_line(self, error: jsonlines.InvalidLineError) -> InputError:
         if error.line.startswith("\x00not UTF-8"):
             fault = error.line[1:]
-        elif isinstance(error.__cause__, orjson.JSONDecodeError):
+        elif isinstance(error.__cause__, json.JSONDecodeError):
             fault = f"not valid JSON ({error.__cause__.msg} at column {error.__cause__.colno})"
         else:
             fault = "not a JSON object"

@@ -16,7 +16,8 @@ _KINDS: dict[type, str] = {str: "a string", int: "a whole number", float: "a num
 _ABSENT = object()
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in the words of a message."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -51,7 +52,7 @@ def require(row: Row, key: str, kind: type, *, remedy: str = "", optional: bool 
         raise row.fault(f"the key '{key}' is missing", remedy)
     if (value is None and nullable) or _fits(value, kind):
         return value
-    raise row.fault(f"'{key}' is {_kind(value)}, not {_KINDS[kind]}", remedy)
+    raise row.fault(f"'{key}' is {kind_of(value)}, not {_KINDS[kind]}", remedy)
 
 
 def check_messages(row: Row, key: str, value: Any) -> None:
@@ -115,7 +116,7 @@ def check_scores(row: Row, *, key: str = "scores", optional: bool = False, remed
     scores = require(row, key, dict, optional=optional, remedy=remedy)
     for name, value in (scores or {}).items():
         if value is not None and not _fits(value, float):
-            raise row.fault(f"the score '{name}' is {_kind(value)}, not a number or null")
+            raise row.fault(f"the score '{name}' is {kind_of(value)}, not a number or null")
 
 
 def check_pair(row: Row) -> None:

@@ -14,6 +14,8 @@ import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import pad
 
+from ..models.masks import additive
+
 Tensor = torch.Tensor
 Example = dict[str, Any]
 
@@ -95,7 +97,7 @@ class PairCollator(DataCollatorForPreference):  # type: ignore[misc]
 def branch_mask(segments: Tensor, dtype: torch.dtype) -> Tensor:
     """What each token of a packed pair sees: the prompt, and of its own branch what comes before it.
 
-    Additive, because a boolean mask is taken for zeros and ones by eager attention. Padding sees itself.
+    Padding sees itself.
 
     Args:
         segments: [sequences, tokens]: 0 the prompt but its last token, 1 and 2 the branches, -1 padding.
@@ -109,8 +111,7 @@ def branch_mask(segments: Tensor, dtype: torch.dtype) -> Tensor:
     earlier = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
     seen = earlier & ((keys == 0) | (keys == queries)) & (keys >= 0)
     seen |= torch.eye(length, dtype=torch.bool, device=segments.device)
-    hidden = torch.zeros(seen.shape, dtype=dtype, device=segments.device)
-    return hidden.masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
+    return additive(seen, dtype)
 
 
 def sequence_tokens(batch: dict[str, Tensor]) -> int:
