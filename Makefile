@@ -3,6 +3,8 @@ PYTHON  ?= python3
 BIN     := .venv/bin
 DIVTOOL := $(BIN)/divtool
 STAMP   := .venv/.installed
+# One thread each: the tests' models are small, and threads of several workers wait for each other.
+WORKERS ?= 2
 
 .PHONY: setup demo test lint bench clean
 
@@ -20,7 +22,7 @@ demo: setup
 	sh benchmarks/demo.sh $(DIVTOOL) demo
 
 test: setup lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

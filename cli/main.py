@@ -15,6 +15,7 @@ from . import console
 from .eval import evaluate
 from .listing import methods, metrics, prompt_sets, tasks
 from .prompts import prompts
+from .random_audit import random_audit
 from .report import report
 from .sample import sample
 from .score import score
@@ -43,6 +44,7 @@ for name, command, panel in (
     ("select", select, _PIPE),
     ("train", train, _PIPE),
     ("eval", evaluate, _PIPE),
+    ("random-audit", random_audit, _PIPE),
     ("report", report, _PIPE),
     ("methods", methods, _LISTS),
     ("metrics", metrics, _LISTS),

@@ -15,12 +15,16 @@ def report(
         list[Path],
         typer.Argument(
             help="Any mix of stage files: responses, scored, pairs, length-bias and select reports, training logs, "
-            "measures, values by unit.",
+            "measures, values by unit, audit records.",
             metavar="FILE...",
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page.", metavar="FILE")],
     title: Annotated[str | None, typer.Option("--title", help="Headline of the page.")] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option("--pictures", help="Write every picture there too, as SVG and as PNG.", metavar="FOLDER"),
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page about a run.
 
@@ -30,5 +34,7 @@ def report(
     from ..core.reporting.page import write_report
 
     check_distinct(output, *files)
-    write_report(files, output, title)
+    drawn = write_report(files, output, title, pictures)
     console.note(f"wrote {output} ({output.stat().st_size / 1024:,.0f} KiB)")
+    if pictures is not None:
+        console.note(f"wrote {drawn:,} pictures to {pictures}")

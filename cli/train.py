@@ -47,6 +47,15 @@ def train(
     lora_r: t.LoraR = None,
     lora_alpha: t.LoraAlpha = None,
     lora_targets: t.LoraTargets = None,
+    builtin: t.Builtin = None,
+    hold_out: t.HoldOut = None,
+    named_recipe: t.Recipe = None,
+    gamma: t.Gamma = None,
+    anchor: t.Anchor = None,
+    anchor_every: t.AnchorEvery = None,
+    end_token: t.EndToken = None,
+    max_ppl_ratio: t.MaxPplRatio = None,
+    max_rows: t.MaxRows = None,
     gradient_checkpointing: t.GradientCheckpointing = None,
     head: t.Head = None,
     pack: t.Pack = None,
@@ -55,15 +64,15 @@ def train(
     dry_run: t.DryRun = False,
     on_error: o.OnError = "stop",
 ) -> None:
-    """Train a LoRA adapter on preference pairs, or with sft on texts.
+    """Train a LoRA adapter on preference pairs, with sft on texts, with diffuse on target distributions.
 
-    Reads the pairs of divtool select and writes a folder that plain PEFT loads: adapter, train_log.jsonl, README.md.
-    Nothing goes to standard output.
+    Reads pairs of divtool select, texts, or target records, and writes a folder that plain PEFT loads: adapter,
+    train_log.jsonl, README.md. Nothing goes to standard output.
     """
     from ..core.models.options import LoadOptions
     from ..core.training.job import Tell, TrainJob
-    from ..core.training.options import preset_of, refuse_foreign
-    from ..core.training.settings import settings_for
+    from ..core.training.options import preset_of, refuse_foreign, settings_class
+    from ..core.training.run_settings import settings_for
 
     if method is None:
         raise UsageError(f"train needs --method NAME: {', '.join(names(METHODS, 'train'))}")
@@ -74,16 +83,20 @@ def train(
         "ld_alpha": ld_alpha, "sft_weight": sft_weight, "odds_weight": odds_weight, "nll_span": nll_span,
         "weight_form": weight_form, "weight_norm": weight_norm, "smoothing": smoothing, "smoothing_max": smoothing_max,
         "lora_r": lora_r, "lora_alpha": lora_alpha, "lora_targets": lora_targets, "four_bit": four_bit,
-        "gradient_checkpointing": gradient_checkpointing, "head": head, "pack": pack, "seed": seed,
+        "gradient_checkpointing": gradient_checkpointing, "head": head, "pack": pack, "seed": seed, "builtin": builtin,
+        "hold_out": hold_out, "gamma": gamma, "anchor": anchor, "anchor_every": anchor_every, "end_token": end_token,
+        "max_ppl_ratio": max_ppl_ratio, "max_rows": max_rows,
     }  # fmt: skip
-    refuse_foreign(method, recipe.takes, {**settings, "audit": audit, "embedder": embedder, "preset": preset})
+    own = {"audit": audit, "embedder": embedder, "preset": preset, "recipe": named_recipe, "held_out": held_out}
+    refuse_foreign(method, recipe, settings | own)
+    named = preset_of(method, recipe.presets, preset or named_recipe, adapter)
     job = TrainJob(
         method=method,
-        source=o.source(records),
+        source=o.source(records) if builtin is None else records or "",
         output=output,
         model=model,
         loading=LoadOptions(adapter=adapter, dtype=dtype, device=device, trust_remote_code=trust_remote_code),
-        settings=settings_for(recipe.settings, settings, preset_of(method, recipe.presets, preset, adapter)),
+        settings=settings_for(settings_class(recipe), recipe.settings, settings, named),
         held_out=held_out,
         embedder=embedder or "minilm",
         audit=audit or "fail",

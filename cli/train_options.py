@@ -10,6 +10,7 @@ import typer
 _HOW = "How to train"
 _LOSS = "The loss"
 _LORA = "The adapter"
+_DIFFUSE = "Target distributions (diffuse)"
 _MACHINE = "Memory and speed"
 
 
@@ -28,15 +29,20 @@ Preset = Annotated[
     str | None,
     _option("--preset", help="paper: settings of the published code (ddpo, dorpo, sft).", panel=_HOW, metavar="NAME"),
 ]
-Epochs = Annotated[float | None, _option("--epochs", help="Passes over the pairs (1).", panel=_HOW)]
+Epochs = Annotated[float | None, _option("--epochs", help="Passes over the records (1; diffuse 50).", panel=_HOW)]
 MaxSteps = Annotated[int | None, _option("--max-steps", min=1, help="Steps, instead of --epochs.", panel=_HOW)]
-BatchSize = Annotated[int | None, _option("--batch-size", min=1, help="Pairs in one forward pass (4).", panel=_HOW)]
+BatchSize = Annotated[
+    int | None,
+    _option("--batch-size", min=1, help="Pairs in one forward pass (4); with diffuse prompts a step (1).", panel=_HOW),
+]
 GradAccum = Annotated[
     int | None, _option("--grad-accum", min=1, help="Forward passes a step (as many as make 32 pairs).", panel=_HOW)
 ]
 LearningRate = Annotated[
     float | None,
-    _option("--learning-rate", help="Peak of the cosine (5e-6; 5e-5 under 1B parameters; sft 1e-4).", panel=_HOW),
+    _option(
+        "--learning-rate", help="The highest one (5e-6; 5e-5 under 1B parameters; sft 1e-4; diffuse 2e-4).", panel=_HOW
+    ),
 ]
 MaxLength = Annotated[
     int | None,
@@ -55,7 +61,7 @@ HeldOut = Annotated[
         "--eval-file", help="Records never trained on; their loss is logged ten times.", panel=_HOW, metavar="FILE"
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; no weights are loaded.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; train and write nothing.")]
 
 Loss = Annotated[
     Literal["sigmoid", "sigmoid_norm"] | None,
@@ -107,6 +113,46 @@ LoraAlpha = Annotated[int | None, _option("--lora-alpha", min=1, help="Scale (32
 LoraTargets = Annotated[
     str | None,
     _option("--lora-targets", help="Layers, as q_proj,v_proj (all-linear).", panel=_LORA, metavar="A,B,..."),
+]
+
+Builtin = Annotated[
+    str | None,
+    _option(
+        "--builtin",
+        help="Built-in targets instead of a file: a preset, a family or family/id, by commas.",
+        panel=_DIFFUSE,
+        metavar="NAME,...",
+    ),
+]
+HoldOut = Annotated[
+    str | None,
+    _option("--hold-out", help="Built-in families or ids to leave out.", panel=_DIFFUSE, metavar="NAME,..."),
+]
+Recipe = Annotated[
+    str | None, _option("--recipe", help="paper: settings of the published code.", panel=_DIFFUSE, metavar="NAME")
+]
+Gamma = Annotated[
+    float | None,
+    _option("--gamma", help="Open lists: stop once the loss is within this share of its least (0.2).", panel=_DIFFUSE),
+]
+Anchor = Annotated[
+    float | None, _option("--anchor", help="How much KL to the base on everyday answers counts (1).", panel=_DIFFUSE)
+]
+AnchorEvery = Annotated[
+    int | None, _option("--anchor-every", min=1, help="Steps from one anchor text to the next (2).", panel=_DIFFUSE)
+]
+EndToken = Annotated[
+    str | None,
+    _option("--end-token", help="Token that ends an answer (the chat template's).", panel=_DIFFUSE, metavar="TOKEN"),
+]
+MaxPplRatio = Annotated[
+    float | None,
+    _option(
+        "--max-ppl-ratio", help="Exit with status 3 if the perplexity of given texts rises above this.", panel=_DIFFUSE
+    ),
+]
+MaxRows = Annotated[
+    int | None, _option("--max-rows", min=1, help="Rows of an answer tree in one pass (by memory).", panel=_DIFFUSE)
 ]
 
 GradientCheckpointing = Annotated[

@@ -95,6 +95,13 @@ METHODS = _table(
         ("train",),
     ),
     Entry(
+        "diffuse",
+        "methods.diffuse:DIFFUSE",
+        "a prompt's own answer distribution moved to a wanted one, by its exact gradient; nothing is sampled",
+        "arXiv 2404.10859",
+        ("train",),
+    ),
+    Entry(
         "deviation",
         "methods.deviation:DEVIATION",
         "pairs by reward, each weighed by how far its winner lies from the prompt's other responses; weighs the pairs "
@@ -258,6 +265,16 @@ PROMPT_SETS = _table(
         "the one prompt of `eval --task biographies`",
         "ours",
         ("sample",),
+    ),
+    *(
+        Entry(
+            f"audit/{preset}",
+            f"audit.prompt_sets:{preset.upper().replace('-', '_')}",
+            f"the prompts of `random-audit --preset {preset}`, to be audited with --responses",
+            "ours",
+            ("sample",),
+        )
+        for preset in ("quick", "standard", "full", "diffuse", "diffuse-quick")
     ),
 )
 

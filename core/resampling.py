@@ -1,10 +1,10 @@
-"""Resampling of units: bootstrap weights and means, their interval, and the sign-flip test."""
+"""Resampling of units: bootstrap weights and means, their interval, the sign-flip test; p-values of many tests."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -156,3 +156,15 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0, task: str = "", draws:
         1 where all differences are zero.
     """
     return float(sign_flip_ps(differences, seed=seed, task=task, draws=draws))
+
+
+def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
+    """Benjamini-Hochberg adjustment, in the order given. None stays None and is not counted."""
+    from scipy.stats import false_discovery_control
+
+    known = [i for i, p in enumerate(p_values) if p is not None]
+    adjusted: list[float | None] = [None] * len(p_values)
+    if known:
+        for i, p in zip(known, false_discovery_control([p_values[i] for i in known], method="bh"), strict=True):
+            adjusted[i] = float(p)
+    return adjusted

@@ -22,19 +22,20 @@ SAME_COMMAND = "--resume goes on with the same command only"
 _FOREIGN = "--resume needs a file that this command wrote"
 
 
-def finished_rows(path: Path | None) -> Iterator[Row]:
-    """The response records that a file holds; once all are read, a record that was cut in its middle is taken off.
+def finished_rows(path: Path | None, check: Callable[[Row], None] = check_response) -> Iterator[Row]:
+    """The records that a file holds; once all are read, a record that was cut in its middle is taken off.
 
     Args:
         path: The output of the interrupted run, or None for no rows.
+        check: Raises for a record of another kind; response records are expected by default.
 
     Raises:
-        DivtoolError: The file holds something else than response records.
+        DivtoolError: The file holds something else than such records.
     """
     if path is None:
         return
     end = 0
-    for row, start, size in _lines(path):
+    for row, start, size in _lines(path, check):
         yield row
         end = start + size
     os.truncate(path, end)
@@ -135,7 +136,7 @@ def _unscored(record: Record) -> Record:
     return {key: value for key, value in record.items() if key != "scores"}
 
 
-def _lines(path: Path) -> Iterator[tuple[Row, int, int]]:
+def _lines(path: Path, check: Callable[[Row], None] = check_response) -> Iterator[tuple[Row, int, int]]:
     """(record, start, size in bytes) of every whole line; a last line that was cut in its middle is left out."""
     if path.suffix in (".gz", ".zst"):
         raise DivtoolError(f"{path}: a packed file cannot be resumed; write a plain one and pack it at the end")
@@ -148,11 +149,11 @@ def _lines(path: Path) -> Iterator[tuple[Row, int, int]]:
                     raise DivtoolError(f"{where}: no record; {_FOREIGN}")
                 return
             if line.strip():
-                yield _row(line, where), start, len(line)
+                yield _row(line, where, check), start, len(line)
             start += len(line)
 
 
-def _row(line: bytes, where: str) -> Row:
+def _row(line: bytes, where: str, check: Callable[[Row], None]) -> Row:
     try:
         data = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -160,5 +161,5 @@ def _row(line: bytes, where: str) -> Row:
     if not isinstance(data, dict):
         raise DivtoolError(f"{where}: no record; {_FOREIGN}")
     row = Row(data, where)
-    check_response(row)
+    check(row)
     return row

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,37 @@ CHATML = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 _WORDS = "the a river stone bird walked slowly under old bridge and sang while night fell over quiet town it was cold"
+_loaded = 0
+
+
+@pytest.fixture(autouse=True)
+def _libraries_are_not_collected() -> Iterator[None]:
+    """Put what was loaded out of the collector's sight: a trainer collects after every run, over all libraries."""
+    global _loaded
+    yield
+    if len(sys.modules) > _loaded:
+        gc.collect()
+        gc.freeze()
+        _loaded = len(sys.modules)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("model"):
+            item.fixturenames.insert(0, "_embedded_model")
+
+
+@pytest.fixture(scope="session")
+def _embedded_model(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Convert the embedded model, where that was never done, in one of the workers while the others wait."""
+    from filelock import FileLock
+
+    from divtool.core.models.embedded import LANGUAGE_MODELS, converted
+
+    packaged = LANGUAGE_MODELS["smollm2-135m"].packaged()
+    if packaged is not None:
+        with FileLock(tmp_path_factory.getbasetemp().parent / "conversion.lock"):
+            converted(packaged, lambda _: None)
 
 
 def make_tokenizer(vocabulary: int, folder: Path) -> int:
@@ -114,3 +148,44 @@ def make_pairs() -> Any:
 def write_lines() -> Any:
     """Writes records as JSON Lines: `write_lines(path, records)` gives the path as text."""
     return _write_lines
+
+
+def _make_table_model(folder: Path, answers: dict[str, float]) -> str:
+    """Write a model whose answer is one token with these chances, whatever it is asked; the answer is the path.
+
+    Its layers add nothing and its embeddings are one-hot, so that the head is a table of what follows each token.
+    """
+    import math
+
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    size = make_tokenizer(300, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=size, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+        num_key_value_heads=1, head_dim=8, max_position_embeddings=1024, tie_word_embeddings=False, bos_token_id=0,
+        eos_token_id=1, pad_token_id=2,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    ids = {tokenizer.encode(text, add_special_tokens=False)[0]: math.log(p) for text, p in answers.items() if p > 0}
+    opening = tokenizer.encode("\n", add_special_tokens=False)[0]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.model.norm.weight.fill_(1)
+        model.get_input_embeddings().weight.copy_(torch.eye(size))
+        table = torch.full((size, size), -60.0)  # [what follows, after what]
+        table[1] = 0
+        table[:, opening] = -60
+        for token, logit in ids.items():
+            table[token, opening] = logit
+        model.lm_head.weight.copy_(table / math.sqrt(size))
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def make_table_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Makes a model with a given law over answers of one token: `make_table_model({"7": 1.0})` gives its folder."""
+    return lambda answers: _make_table_model(tmp_path_factory.mktemp("table-model"), answers)

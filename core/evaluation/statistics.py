@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..resampling import (
     MIN_UNITS,
     RESAMPLES,
+    benjamini_hochberg,
     bootstrap_mean,
     bootstrap_weights,
     generator,
@@ -75,18 +76,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     for rank, (p, i) in enumerate(order):
         running = max(running, min(1.0, (len(order) - rank) * p))
         adjusted[i] = running
-    return adjusted
-
-
-def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
-    """Benjamini-Hochberg adjustment, in the order given. None stays None and is not counted."""
-    from scipy.stats import false_discovery_control
-
-    known = [i for i, p in enumerate(p_values) if p is not None]
-    adjusted: list[float | None] = [None] * len(p_values)
-    if known:
-        for i, p in zip(known, false_discovery_control([p_values[i] for i in known], method="bh"), strict=True):
-            adjusted[i] = float(p)
     return adjusted
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .canvas import Canvas
 from .svg import to_svg
 from .text import Excerpt, plural
 
@@ -44,12 +45,34 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A picture, what it shows, and the numbers behind it."""
+    """A picture, what it shows, and the numbers behind it.
+
+    Attributes:
+        svg: The picture.
+        title: Its heading.
+        caption: What to look for.
+        table: The numbers behind it.
+        lead: What it shows in a sentence, above it.
+        prompt: The prompt that it is about; "" for none.
+        beside: A second table, about what the picture leaves open.
+    """
 
     svg: str
     title: str
     caption: str
     table: Table | None
+    lead: str = ""
+    prompt: str = ""
+    beside: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Pictures of one thing behind a click, or open where there are few."""
+
+    title: str
+    figures: Sequence[Figure]
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +104,7 @@ class Section:
         lead: What it shows, in a sentence or two.
         figures: Pictures, side by side where there is room.
         tables: Tables below them.
+        folders: Further pictures, a click away.
         examples: Texts to read.
     """
 
@@ -89,6 +113,7 @@ class Section:
     lead: str = ""
     figures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    folders: list[Folder] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
 
 
@@ -98,8 +123,11 @@ class Drawer:
     def __init__(self) -> None:
         self._drawn = 0
 
-    def figure(self, chart: Any, title: str, alt: str, *, caption: str = "", table: Table | None = None) -> Figure:
-        """A figure from an Altair chart.
+    def figure(
+        self, chart: Any, title: str, alt: str, *, caption: str = "", table: Table | None = None, lead: str = "",
+        prompt: str = "", beside: Table | None = None,
+    ) -> Figure:  # fmt: skip
+        """A figure from an Altair chart or a canvas.
 
         Args:
             chart: The chart.
@@ -107,6 +135,11 @@ class Drawer:
             alt: What a reader who cannot see it must know.
             caption: What to look for.
             table: The numbers behind it.
+            lead: What it shows in a sentence.
+            prompt: The prompt that it is about.
+            beside: A second table.
         """
         self._drawn += 1
-        return Figure(to_svg(chart, alt, f"chart{self._drawn}"), title, caption, table)
+        prefix = f"chart{self._drawn}"
+        svg = chart.to_svg(alt, prefix) if isinstance(chart, Canvas) else to_svg(chart, alt, prefix)
+        return Figure(svg, title, caption, table, lead, prompt, beside)

@@ -11,6 +11,7 @@ import orjson
 
 from ..errors import DivtoolError, InputError
 from ..jsonl import STDIN_NAME, Record, Row, RowReader
+from .audit_rows import AuditRow, audit_row
 from .gather import Pairs, Responses
 from .text import as_name, cut
 from .unit_series import UnitTable
@@ -25,9 +26,11 @@ KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("measure", frozenset({"task", "metric", "value"})),
     ("audit", frozenset({"task", "mode", "options"})),
     ("scored response", frozenset({"prompt", "response", "scores"})),
+    ("audit summary", frozenset({"score", "spread", "verdicts"})),
     ("response", frozenset({"prompt", "response"})),
     ("possibility group", frozenset({"prompt", "responses"})),
     ("target", frozenset({"prompt", "targets"})),
+    ("distribution step", frozenset({"step", "pass", "prompt_id"})),
     *(
         ("training step", frozenset({"step", key}))
         for key in ("loss", "learning_rate", "grad_norm", "rewards/margins", "eval_loss", "epoch")
@@ -64,6 +67,8 @@ class Inputs:
         selections: Select reports as they are, each with its file's name.
         length_reports: Length-bias reports as they are, each with its file's name.
         logs: Training steps as they are, by file name.
+        audits: Audit records made uniform.
+        fits: Steps of training on a target distribution as they are, by file name.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -74,6 +79,8 @@ class Inputs:
     selections: list[tuple[str, Record]] = field(default_factory=list)
     length_reports: list[tuple[str, Record]] = field(default_factory=list)
     logs: dict[str, list[Record]] = field(default_factory=dict)
+    audits: list[AuditRow] = field(default_factory=list)
+    fits: dict[str, list[Record]] = field(default_factory=dict)
 
 
 def kind_of(record: Record) -> str | None:
@@ -140,6 +147,10 @@ def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
         inputs.length_reports.append((name, record))
     elif kind == "training step":
         inputs.logs.setdefault(name, []).append(record)
+    elif kind == "distribution step":
+        inputs.fits.setdefault(name, []).append(record)
+    elif kind == "audit":
+        inputs.audits.append(audit_row(record))
 
 
 def _rows(source: Path | str) -> Iterator[Row]:

@@ -9,14 +9,20 @@ from typing import Any
 
 from ..errors import DivtoolError
 from ..jsonl import replacing
+from .audit_section import audit
+from .audit_totals import audit_claims
 from .blocks import Drawer, Section
 from .data_sections import funnel, lengths, what_was_run
+from .decoder_section import decoder_sweep
 from .example_section import examples
+from .fit_section import fits
 from .length_section import length_bias
 from .load import Inputs, load
 from .measures import uniform
 from .parse_section import parsing
+from .pictures import write_pictures
 from .plane_section import length_plane, quality_plane
+from .position_section import positions
 from .prompt_section import by_prompt
 from .result_sections import before_and_after, definitions, training, versions
 from .story import claims
@@ -27,21 +33,30 @@ from .value_section import frequent_values
 TITLE = "Diversity report"
 
 
-def write_report(sources: Sequence[Path | str], output: Path, title: str | None = None) -> None:
+def write_report(
+    sources: Sequence[Path | str], output: Path, title: str | None = None, pictures: Path | None = None
+) -> int:
     """Read stage files of any kinds and write the page.
 
     Args:
-        sources: Prompts, responses, scored responses, pairs, measures, values by unit, select and length-bias reports,
-            training logs; ``-`` is standard input.
+        sources: Prompts, responses, scored responses, pairs, measures, values by unit, audit records, select and
+            length-bias reports, training logs; ``-`` is standard input.
         output: The HTML file; it appears whole or not at all.
         title: The page's title.
+        pictures: A folder for the pictures as files of their own.
+
+    Returns:
+        How many pictures were written to the folder.
 
     Raises:
         InputError: A file cannot be read or told.
         DivtoolError: The `report` extra is missing, or the output cannot be written.
     """
     require_page_packages()  # before the files are read, which may take a while
-    write(render(load(sources), title), output)
+    inputs = load(sources)
+    sections = sections_of(inputs)
+    write(render(inputs, title, sections), output)
+    return 0 if pictures is None else write_pictures(sections, pictures)
 
 
 def write(page: str, output: Path) -> None:
@@ -53,30 +68,41 @@ def write(page: str, output: Path) -> None:
             raise DivtoolError(f"{output}: cannot be written ({error.strerror})") from None
 
 
-def render(inputs: Inputs, title: str | None = None) -> str:
+def render(inputs: Inputs, title: str | None = None, sections: Sequence[Section] | None = None) -> str:
     """The page as HTML; the same inputs give the same page.
 
     Args:
         inputs: What `load` gave.
         title: The page's title.
+        sections: What `sections_of` gave, where it has been called already.
 
     Raises:
         DivtoolError: The `report` extra is missing.
     """
     measures = uniform(inputs.measures)
-    sections = [
-        section for section in _sections(inputs, measures) if section.figures or section.tables or section.examples
-    ]
-    told = claims(inputs, measures)
+    sections = sections_of(inputs) if sections is None else sections
+    told = audit_claims(inputs) + (claims(inputs, measures) if measures or not inputs.audits else [])
     compared = any(row.baseline or row.delta is not None for row in measures)
     template = _environment().get_template("report.html.j2")
     return str(template.render(title=title or TITLE, claims=told, compared=compared, sections=sections, css=_css()))
+
+
+def sections_of(inputs: Inputs) -> list[Section]:
+    """The sections of the page that hold anything, in its order."""
+    return [section for section in _sections(inputs, uniform(inputs.measures)) if _holds(section)]
+
+
+def _holds(section: Section) -> bool:
+    return bool(section.figures or section.tables or section.folders or section.examples)
 
 
 def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
     """The sections in the order of the page; those without content are left out by the caller."""
     draw = Drawer()
     return [
+        audit(inputs, draw),
+        positions(inputs, draw),
+        decoder_sweep(inputs, draw),
         before_and_after(measures, draw),
         quality_plane(measures, draw),
         by_prompt(inputs, measures, draw),
@@ -87,6 +113,7 @@ def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
         funnel(inputs, draw),
         length_bias(inputs, draw),
         training(inputs, draw),
+        fits(inputs, draw),
         examples(inputs, measures),
         what_was_run(inputs),
         definitions(inputs, measures),

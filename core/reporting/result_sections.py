@@ -99,6 +99,8 @@ _CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Accuracy", ("rewards/accuracies",)),
     ("Rewards", ("rewards/chosen", "rewards/rejected")),
     ("Log-probabilities", ("logps/chosen", "logps/rejected")),
+    ("Tokens of a response", ("tokens/chosen", "tokens/rejected")),
+    ("Log-probability over the reference model's", ("log_ratio",)),
     ("KL to the reference model", ("kl",)),
     ("Gradient norm", ("grad_norm",)),
 )
@@ -116,7 +118,7 @@ def training(inputs: Inputs, draw: Drawer) -> Section:
     if section.figures:
         section.lead = (
             "Loss should fall and the reward margin rise. If chosen and rejected log-probabilities both fall far, the "
-            "model forgets more than it learns."
+            "model forgets more than it learns. Where chosen and rejected differ in tokens, the margin may be length."
         )
     return section
 

@@ -126,6 +126,11 @@ def number(value: float | None, decimals: int | None = None, *, sign: bool = Fal
     return written.replace("-", MINUS)
 
 
+def short(value: float | None) -> str:
+    """A share of 1 in two decimals; in three where two would make it zero."""
+    return number(value, 2 if value is None or value >= 0.01 else 3)
+
+
 def interval_decimals(values: Iterable[float | None]) -> int:
     """Decimals that show two digits of the spread of these values."""
     known = [value for value in values if value is not None]
@@ -144,6 +149,14 @@ def with_interval(value: float | None, low: float | None, high: float | None, *,
 def percent(share: float | None, decimals: int = 0, *, sign: bool = False) -> str:
     """A share as a percentage with a narrow space before the sign."""
     return DASH if share is None else number(100 * share, decimals, sign=sign) + "\u202f%"
+
+
+def small(share: float | None) -> str:
+    """A percentage that does not make zero of what is not zero."""
+    least = 0.0001
+    if share is not None and 0 < share < least:
+        return f"<{percent(least, 2)}"
+    return percent(share, 2 if share is not None and 0 < share < 10 * least else 1)
 
 
 def as_name(value: Any) -> str:

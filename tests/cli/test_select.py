@@ -326,24 +326,20 @@ def test_a_mostly_null_metric_goes_on_with_a_warning(run: Run, write: Any) -> No
 # As a process
 
 
-def divtool(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, "-m", "divtool", *arguments], input=stdin, capture_output=True, check=False)
-
-
-def test_a_pipe_gives_what_a_file_gives(run: Run, write: Any) -> None:
+def test_a_pipe_gives_what_a_file_gives(run: Run, new_divtool: Any, write: Any) -> None:
     scored = write(pool())
-    piped = divtool("select", stdin=scored.read_bytes())
+    piped = new_divtool("select", stdin=scored.read_bytes())
     assert piped.returncode == 0, piped.stderr
     assert piped.stdout.decode() == run(scored).out
 
 
-def test_a_failed_audit_is_status_1_of_the_process(write: Any) -> None:
-    piped = divtool("select", stdin=write(pool(spread=(2,))).read_bytes())
+def test_a_failed_audit_is_status_1_of_the_process(new_divtool: Any, write: Any) -> None:
+    piped = new_divtool("select", stdin=write(pool(spread=(2,))).read_bytes())
     assert (piped.returncode, piped.stdout) == (1, b"")
     assert last_line(piped.stderr.decode()).startswith("error: length audit failed")
 
 
-def test_the_whole_pipe_gives_pairs_that_trl_reads(tmp_path: Path) -> None:
+def test_the_whole_pipe_gives_pairs_that_trl_reads(divtool: Any, tmp_path: Path) -> None:
     """Sequential sampling with the echo backend, lexical scores, then the loader of preference data."""
     asked = ("--builtin", "scenes", "--count", "12", "--backend", "echo", "--strategy", "sequential")
     sampled = divtool("sample", *asked, "-n", "4")

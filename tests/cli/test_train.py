@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,18 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
-def divtool(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), env=environment(), input=stdin, capture_output=True, text=True, check=False, timeout=300
-    )
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def train(divtool: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, stdin: str = "") -> Done:
+        done = divtool("train", *arguments, stdin=stdin.encode())
+        return Done(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
 
 
 @pytest.fixture
@@ -38,9 +47,12 @@ def pairs(tmp_path: Path, make_pairs: Any, write_lines: Any) -> str:
     return str(write_lines(tmp_path / "pairs.jsonl", make_pairs(8)))
 
 
-def test_from_a_pipe_with_nothing_on_standard_output(tmp_path: Path, tiny_model: str, pairs: str) -> None:
+def test_from_a_pipe_with_nothing_on_standard_output(train: Any, tmp_path: Path, tiny_model: str, pairs: str) -> None:
     out = tmp_path / "adapter"
-    done = divtool("--method", "dpo", "--model", tiny_model, "-o", str(out), *FAST, stdin=Path(pairs).read_text())
+    arguments = ["--method", "dpo", "--model", tiny_model, "-o", str(out), *FAST]
+    piped = Path(pairs).read_text()
+    # In a new process, as libraries speak while they are loaded.
+    done = subprocess.run(command(*arguments), env=environment(), input=piped, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert f"adapter in {out}" in done.stderr
     assert "loss_last" in done.stderr
@@ -48,13 +60,13 @@ def test_from_a_pipe_with_nothing_on_standard_output(tmp_path: Path, tiny_model:
     assert "Warning" not in done.stderr
     assert "Failed" not in done.stderr
     assert (out / "adapter_model.safetensors").is_file()
-    again = divtool("--method", "dpo", "--model", tiny_model, "-o", str(out), "-", *FAST, stdin="")
+    again = train("-", *arguments)
     assert again.returncode == 1
     assert "holds a finished adapter" in again.stderr
 
 
-def test_dry_run(tiny_model: str, pairs: str) -> None:
-    done = divtool(pairs, "--method", "dpo", "--model", tiny_model, "--dry-run")
+def test_dry_run(train: Any, tiny_model: str, pairs: str) -> None:
+    done = train(pairs, "--method", "dpo", "--model", tiny_model, "--dry-run")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     for row in ("tokens, chosen", "trainable parameters", "memory, sum", "steps"):
         assert row in done.stderr
@@ -84,22 +96,21 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "status", "says"), WRONG)
-def test_wrong_usage(
-    arguments: list[str], status: int, says: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = divtool(pairs, *arguments)
+def test_wrong_usage(train: Any, arguments: list[str], status: int, says: str, pairs: str) -> None:
+    done = train(pairs, *arguments)
     assert (done.returncode, done.stdout) == (status, ""), done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: ")
 
 
-def test_ddpo_from_weights_to_an_adapter(tmp_path: Path, tiny_model: str, make_pairs: Any, write_lines: Any) -> None:
+def test_ddpo_from_weights_to_an_adapter(
+    train: Any, tmp_path: Path, tiny_model: str, make_pairs: Any, write_lines: Any
+) -> None:
     pairs = [pair | {"weight": 0.5 * place} for place, pair in enumerate(make_pairs(6))]
     out = tmp_path / "adapter"
     arguments = ["--method", "ddpo", "--model", tiny_model, "-o", str(out), "--preset", "paper", "--epochs", "1", *FAST]
-    done = divtool(write_lines(tmp_path / "weights.jsonl", pairs), *arguments)
+    done = train(write_lines(tmp_path / "weights.jsonl", pairs), *arguments)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "Weights of 6 pairs" in done.stderr
     settings = json.loads((out / "divtool_train.json").read_bytes())["settings"]
@@ -120,7 +131,7 @@ def test_a_bad_pair_is_named_before_torch_is_imported(tmp_path: Path) -> None:
     )
 
 
-def test_interrupt_is_130_and_resumes(tmp_path: Path, tiny_model: str, pairs: str) -> None:
+def test_interrupt_is_130_and_resumes(train: Any, tmp_path: Path, tiny_model: str, pairs: str) -> None:
     out = tmp_path / "adapter"
     arguments = [pairs, "--method", "dpo", "--model", tiny_model, "-o", str(out), "--max-steps", "200", *FAST]
     with subprocess.Popen(
@@ -137,8 +148,8 @@ def test_interrupt_is_130_and_resumes(tmp_path: Path, tiny_model: str, pairs: st
     assert (process.returncode, said) == (130, ""), errors
     assert "with --resume goes on" in errors
     assert "Traceback" not in errors
-    assert "go on with --resume" in divtool(*arguments).stderr
-    done = divtool(*arguments, "--resume")
+    assert "go on with --resume" in train(*arguments).stderr
+    done = train(*arguments, "--resume")
     assert done.returncode == 0, done.stderr
     assert "going on from step" in done.stderr
     assert log.read_bytes().count(b"\n") == 200

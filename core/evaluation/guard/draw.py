@@ -95,11 +95,17 @@ def _in_process(backend: Backend) -> LanguageModel:
 
 
 def _given(lm: LanguageModel, part: str, items: Sequence[Record]) -> list[Record]:
-    return _chosen(lm, items) if part == "mc" else _read(lm, part, items)
+    return _chosen(lm, items) if part == "mc" else read_texts(lm, part, items)
 
 
-def _read(lm: LanguageModel, part: str, items: Sequence[Record]) -> list[Record]:
-    """The given texts with their log-probabilities."""
+def read_texts(lm: LanguageModel, part: str, items: Sequence[Record]) -> list[Record]:
+    """The given texts as responses, with their log-probabilities.
+
+    Args:
+        lm: The model.
+        part: "plain" or "chat".
+        items: The guard's items of that part.
+    """
     from ...models.likelihood import continuation_logprobs, encode, encode_plain
 
     if part == "plain":

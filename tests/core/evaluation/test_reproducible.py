@@ -76,8 +76,8 @@ def test_statistics_of_a_thousand_prompts_take_seconds_and_little_memory() -> No
     rng = np.random.default_rng(0)
     pairs = [(rng.normal(size=1_000).tolist(), rng.normal(size=1_000).tolist()) for _ in range(12)]
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     st.compare_many(pairs, resamples=10_000)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert tracemalloc.get_traced_memory()[1] < 300e6
     tracemalloc.stop()

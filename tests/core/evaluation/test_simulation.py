@@ -102,6 +102,6 @@ def test_a_sharper_model_is_found() -> None:
 def test_a_thousand_prompts_and_twenty_metrics_take_seconds() -> None:
     rng = np.random.default_rng(0)
     pairs = [(rng.normal(size=1000).tolist(), rng.normal(size=1000).tolist()) for _ in range(20)]
-    start = time.perf_counter()
+    start = time.process_time()
     st.compare_many(pairs)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

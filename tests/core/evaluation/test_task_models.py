@@ -28,7 +28,7 @@ def backend() -> Backend:
 def test_task_runs_on_the_embedded_model(name: str, backend: Backend) -> None:
     task = TASKS[name].load()
     samples = 6 if task.unit == "block" else 3
-    plan = SamplePlan(preset="quick", prompts=2, samples=samples, settings=(("max_new_tokens", 40),))
+    plan = SamplePlan(preset="quick", prompts=2, samples=samples, settings=(("max_new_tokens", 24),))
     sampler = Sampler(backend, Direct(StrategyOptions()), plan.options(task))
     responses: dict[str, list[Any]] = {}
     for record in (record for batch in sampler.run(plan.rows(task)) for record in batch):

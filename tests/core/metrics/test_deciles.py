@@ -257,7 +257,7 @@ def test_large_reference_is_mapped_in_seconds() -> None:
     n = 100_000
     lengths = np.sort(draw.normal(150, 40, n).clip(5, 400).astype(np.int64))
     values = draw.random(n)
-    begun = time.perf_counter()
+    begun = time.process_time()
     rows = list(decile_rows(lengths, values))
     assert len(rows) > 200
-    assert time.perf_counter() - begun < 2  # one metric; measured 0.03 s
+    assert time.process_time() - begun < 2  # one metric; measured 0.03 s

@@ -147,11 +147,11 @@ def test_longer_wins_without_a_pair_or_with_ties_alone() -> None:
 
 def test_longer_wins_of_one_large_prompt() -> None:
     n = 100_000
-    begun = time.perf_counter()
+    begun = time.process_time()
     share, pairs = longer_wins(np.arange(n) / 1.0, np.arange(n) % 1000 * 1.0, np.zeros(n, dtype=int), "+")
     assert pairs == n * (n - 1) // 2
     assert share == pytest.approx(0.5 + 1 / 200, abs=1e-3)  # a hundred rising blocks
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_bins_hold_equal_counts() -> None:
@@ -302,10 +302,10 @@ def test_four_hundred_responses_in_a_few_seconds() -> None:
     for i, row in enumerate(scores):
         named = {f"m{j}": value for j, value in enumerate(row.tolist())}
         bias.add([{"prompt_id": f"p{i // 4}", "response": "", "scores": {**named, "words": 50 + i % 83}}])
-    begun = time.perf_counter()
+    begun = time.process_time()
     report = bias.report()
     assert report["resamples"] == 10_000
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_many_values_are_resampled_less(monkeypatch: pytest.MonkeyPatch) -> None:

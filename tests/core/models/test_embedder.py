@@ -363,10 +363,10 @@ def test_resultants_leave_out_punctuation(minilm: Embedder) -> None:
 @pytest.mark.model
 def test_resultants_of_much_text_are_fast(minilm: Embedder) -> None:
     minilm.piece_resultant("a")
-    started = time.perf_counter()
+    started = time.process_time()
     _, count = minilm.piece_resultant("seven words stand in this short line " * 15_000)
     assert count == 105_000
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.model

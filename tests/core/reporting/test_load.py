@@ -9,10 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from divtool.core.audit.score import aggregates
 from divtool.core.errors import InputError
 from divtool.core.reporting import gather
 from divtool.core.reporting.load import kind_of, load
 
+from .audits import asked, distribution_log, exact, law
 from .conftest import Record, Writer, bias_report, measure, pair, response, selection, training
 
 
@@ -31,6 +33,9 @@ from .conftest import Record, Writer, bias_report, measure, pair, response, sele
         ({"prompt": "x", "responses": ["a", "b"]}, "possibility group"),
         ({"prompt": "x", "targets": {"a": 1}}, "target"),
         ({"task": "die", "mode": "exact", "options": [], "value": 1}, "audit"),
+        (distribution_log()[0], "distribution step"),
+        (exact(asked(), law(7, 0.9)), "audit"),
+        (aggregates([exact(asked(), law(7, 0.9))]), "audit summary"),
         ({"name": "x"}, None),
         ({}, None),
     ],

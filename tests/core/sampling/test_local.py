@@ -178,9 +178,9 @@ def test_roomy_layer_holds_what_a_plain_one_holds() -> None:
 @pytest.mark.model
 def test_embedded_model_draws_the_same_in_any_batch() -> None:
     backend = LocalBackend(load("smollm2-135m", LoadOptions(device="cpu", dtype="float32")))
-    requests = _requests("Describe a farm in one sentence.", "Name a town.", samples=4)
-    decoding = Decoding(max_new_tokens=24, top_p=0.95)
+    requests = _requests("Describe a farm in one sentence.", "Name a town.", samples=3)
+    decoding = Decoding(max_new_tokens=16, top_p=0.95)
     whole = backend.draw(requests, decoding)
     single = [backend.draw([request], decoding)[0] for request in requests]
     assert [draw.text for draw in single] == [draw.text for draw in whole]
-    assert len({draw.text for draw in whole}) > 4
+    assert len({draw.text for draw in whole}) > 3

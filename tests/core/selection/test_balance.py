@@ -197,6 +197,6 @@ def test_trim_leaves_three_quarters() -> None:
 
 def test_trim_of_many_is_quick() -> None:
     rng = np.random.default_rng(0)
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert trimmed(rng.integers(0, 6, 200_000).astype(float), rng.normal(size=200_000), 0.25).sum() == 150_000
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5

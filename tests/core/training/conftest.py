@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from divtool.core.catalog import METHODS
-from divtool.core.training.job import Report, Tell, TrainJob
+from divtool.core.training.job import PairJob, Report, Tell, TrainJob
 from divtool.core.training.preference import train
-from divtool.core.training.settings import TrainSettings, settings_for
+from divtool.core.training.run_settings import settings_for
+from divtool.core.training.settings import TrainSettings
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +39,13 @@ class Lab:
         self.warnings: list[str] = []
         self.tables: list[Any] = []
 
-    def job(self, output: str | None = "out", **more: Any) -> TrainJob:
+    def job(self, output: str | None = "out", **more: Any) -> PairJob:
         """A short job; names of `TrainJob` and of `TrainSettings` may be given."""
         fields = {key: more.pop(key) for key in list(more) if key in TrainJob.__dataclass_fields__}
         method = fields.pop("method", "dpo")
         recipe = METHODS[method].load().training.settings
-        settings = settings_for(recipe, {"batch_size": 2, "grad_accum": 2, "learning_rate": 1e-3, **more})
+        usual = {"batch_size": 2, "grad_accum": 2, "learning_rate": 1e-3}
+        settings = settings_for(TrainSettings, recipe, {**usual, **more})
         made: dict[str, Any] = {
             "method": method,
             "source": self.pairs,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from divtool.core.training.job import TrainJob
+from divtool.core.training.job import PairJob, TrainJob
 from divtool.core.training.preference import train
 from divtool.core.training.settings import TrainSettings
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture
-def short(tmp_path: Path, make_pairs: Any, write_lines: Any) -> TrainJob:
+def short(tmp_path: Path, make_pairs: Any, write_lines: Any) -> PairJob:
     """Two made pairs for SmolLM2-135M."""
     return TrainJob(
         method="dpo",
@@ -28,7 +28,7 @@ def short(tmp_path: Path, make_pairs: Any, write_lines: Any) -> TrainJob:
     )
 
 
-def test_two_steps_and_back_with_plain_peft(lab: Any, short: TrainJob) -> None:
+def test_two_steps_and_back_with_plain_peft(lab: Any, short: PairJob) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -44,7 +44,7 @@ def test_two_steps_and_back_with_plain_peft(lab: Any, short: TrainJob) -> None:
     assert tuned.generate(input_ids=ids, max_new_tokens=2, min_new_tokens=2, do_sample=False).shape == (1, 5)
 
 
-def test_four_bit_on_a_cpu(lab: Any, short: TrainJob) -> None:
+def test_four_bit_on_a_cpu(lab: Any, short: PairJob) -> None:
     from dataclasses import replace
 
     settings = replace(short.settings, four_bit=True, max_steps=1, weighted=True, pack=True)

@@ -30,8 +30,8 @@ def test_the_log_has_every_column(lab: Any) -> None:
     lab.run(max_steps=1)
     assert set(lab.log()[0]) == {
         "step", "epoch", "loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies",
-        "logps/chosen", "logps/rejected", "log_ratio", "entropy", "mean_token_accuracy", "grad_norm", "learning_rate",
-        "pairs", "num_tokens", "tokens_per_second",
+        "logps/chosen", "logps/rejected", "log_ratio", "tokens/chosen", "tokens/rejected", "entropy",
+        "mean_token_accuracy", "grad_norm", "learning_rate", "pairs", "num_tokens", "tokens_per_second",
     }  # fmt: skip
     assert all(value is not None for value in lab.log()[0].values())
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from divtool.core.errors import UsageError
-from divtool.core.training.settings import TrainSettings, settings_for
+from divtool.core.training.run_settings import settings_for
+from divtool.core.training.settings import TrainSettings
 
 SMALL, LARGE = 135_000_000, 7_000_000_000
 
@@ -83,7 +84,7 @@ def test_a_preset_leaves_a_continued_adapter_as_it_is() -> None:
     fresh, continued = (preset_of("ddpo", presets, "paper", adapter) for adapter in (None, "folder"))
     assert (fresh["lora_r"], fresh["lora_alpha"], fresh["learning_rate"]) == (128, 256, 5e-6)
     assert not any(name.startswith("lora_") for name in continued)
-    full = settings_for({"weighted": True}, {"epochs": 1.0}, fresh).filled(LARGE, "cpu")
+    full = settings_for(TrainSettings, {"weighted": True}, {"epochs": 1.0}, fresh).filled(LARGE, "cpu")
     assert (full.batch_size * full.grad_accum, full.epochs, full.beta) == (12, 1.0, 0.1)
     steps = TrainSettings(warmup_steps=500).filled(SMALL, "cpu")
     assert (steps.rate_factor(249, 2000), steps.rate_factor(500, 2000)) == (pytest.approx(250 / 501), 1)
@@ -103,5 +104,5 @@ def test_a_short_run_learns_from_its_first_step() -> None:
 
 
 def test_what_the_user_gave_wins_over_the_method() -> None:
-    settings = settings_for({"beta": 0.2, "epochs": 3.0}, {"beta": None, "epochs": 1.0})
+    settings = settings_for(TrainSettings, {"beta": 0.2, "epochs": 3.0}, {"beta": None, "epochs": 1.0})
     assert (settings.beta, settings.epochs) == (0.2, 1.0)

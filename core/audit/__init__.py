@@ -1,0 +1,1 @@
+"""Audits of the distribution of a model's answers against a known target."""

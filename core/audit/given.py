@@ -1,0 +1,82 @@
+"""Target records as audit prompts: one file both trains and audits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..errors import InputError
+from ..targets.target import Target
+from .options import check_options, is_ordinal
+from .task import AuditOption, AuditPrompt, AuditTask, Format
+
+_BRACED = re.compile(r"\{([^{}]+)\}")
+
+
+def target_prompts(targets: Iterable[Target], *, family: str = "") -> list[AuditPrompt]:
+    """The records as prompts, as they are: no format clause, no wordings.
+
+    Records with one `task` are wordings of it; without that key the `prompt_id` is the task. Answers that all stand in
+    braces are options without them, in the format "braces".
+
+    Args:
+        targets: Target records.
+        family: The family of all tasks; by default the record's, or "custom".
+
+    Raises:
+        InputError: Options that cannot be audited, or two records of one task with different targets.
+    """
+    tasks: dict[str, tuple[AuditTask, str]] = {}
+    counts: dict[str, int] = {}
+    prompts = []
+    for target in targets:
+        task, answer_format = _task(target, family)
+        first, where = tasks.setdefault(task.id, (task, target.where))
+        if first.options != task.options:
+            raise InputError(
+                target.where, f"task '{task.id}' has other targets than at {where}", "give it another task name"
+            )
+        counts[task.id] = counts.get(task.id, 0) + 1
+        prompts.append(
+            AuditPrompt(
+                task=first,
+                wording=given_wording(counts[task.id]),
+                format=answer_format,
+                chat=target.chat,
+                prefill=target.prefill,
+                terminal=target.terminal,
+            )
+        )
+    return prompts
+
+
+def given_wording(number: int) -> str:
+    """What the user's own prompts of a task are called, counted from 1."""
+    return "given" if number == 1 else f"given-{number}"
+
+
+def _task(target: Target, family: str) -> tuple[AuditTask, Format]:
+    name = target.task or target.prompt_id
+    if target.law is not None and not target.answers:
+        remedy = "give fewer decimals, or a narrower law"
+        raise InputError(target.where or name, "the law has too many values to list them as options", remedy)
+    options = [AuditOption(answer.text, answer.weight, answer.aliases) for answer in target.answers]
+    answer_format: Format = "none"
+    if all(_BRACED.fullmatch(option.text) for option in options):
+        options, answer_format = [_unbraced(option) for option in options], "braces"
+    where = target.where or name
+    check_options(options, where, lambda number: f"target {number + 1}")
+    task = AuditTask(
+        id=name,
+        family=family or target.family or "custom",
+        options=tuple(options),
+        ordinal=is_ordinal([option.text for option in options]),
+        open=not target.exhaustive,
+        law=target.law,
+    )
+    return task, answer_format
+
+
+def _unbraced(option: AuditOption) -> AuditOption:
+    text, *aliases = (_BRACED.sub(r"\1", text) for text in option.texts)
+    return AuditOption(text, option.target, tuple(alias for alias in dict.fromkeys(aliases) if alias != text))

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def audit(divtool: Any) -> Any:
+    """Run `divtool random-audit`, check its status; gives its records and its standard error."""
+
+    def run(*arguments: str, status: int = 0, stdin: bytes = b"") -> tuple[list[dict[str, Any]], str]:
+        done = divtool("random-audit", *arguments, stdin=stdin)
+        stderr = done.stderr.decode()
+        assert done.returncode == status, stderr
+        return [json.loads(line) for line in done.stdout.splitlines()], stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def even(make_table_model: Any) -> str:
+    """A model that answers every digit with the same chance."""
+    return str(make_table_model({str(digit): 0.1 for digit in range(10)}))
+
+
+@pytest.fixture(scope="session")
+def stuck(make_table_model: Any) -> str:
+    """A model that answers 7."""
+    return str(make_table_model({"7": 1.0}))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_perfect_model_passes(audit: Any, even: str, tmp_path: Path) -> None:
+    records, stderr = audit("--model", even, "--task", "digit", "--fail-under", "99.99", "--summary", "sum.json")
+    assert [record["wording"] for record in records] == ["w1", "w2", "w3", "w4", "w0"]
+    assert all(record["tv"] < 1e-5 and record["verdict"] == "pass" for record in records)
+    assert all(record["checks"]["path"] == "packed" for record in records)
+    summary = json.loads((tmp_path / "sum.json").read_text())
+    assert summary["score"] == pytest.approx(100, abs=1e-3)
+    assert "score 100.0" in stderr
+    assert "⊥ anything else" in stderr
+
+
+def test_a_stuck_model_fails_under_with_all_records(audit: Any, even: str, stuck: str) -> None:
+    records, stderr = audit(
+        "--model", stuck, "--task", "digit", "--compare", even, "--fail-under", "50", status=3
+    )  # fmt: skip
+    assert len(records) == 5
+    first = records[0]
+    assert first["tv"] == pytest.approx(0.9, abs=1e-4)
+    assert (first["top_option"], first["verdict"]) == ("7", "fail")
+    assert first["compare"]["verdict"] == "pass"
+    assert first["compare"]["delta_tv"] == pytest.approx(0.9, abs=1e-4)
+    assert f"against {even}: TV +0.900 over 1 tasks" in stderr
+    assert stderr.rstrip().endswith("score 10, asked for >= 50")
+
+
+def test_compare_with_a_file_and_resume(audit: Any, even: str, stuck: str, tmp_path: Path) -> None:
+    audit("--model", even, "--task", "digit", "-o", "even.jsonl")
+    command = ("--model", stuck, "--task", "digit,coin", "-o", "stuck.jsonl", "--compare", "even.jsonl")
+    _, stderr = audit(*command)
+    assert "the baseline has no record of coin w1" in stderr
+    whole = (tmp_path / "stuck.jsonl").read_bytes()
+    lines = whole.splitlines(keepends=True)
+    (tmp_path / "stuck.jsonl").write_bytes(b"".join(lines[:7]) + lines[7][:30])
+    audit(*command, "--resume")
+    assert (tmp_path / "stuck.jsonl").read_bytes() == whole
+    _, stderr = audit(*command, "--resume")
+    assert "parameters" not in stderr  # no model is loaded: nothing is left to do
+
+
+def test_a_spec_and_its_training_file_are_one(audit: Any, even: str, tmp_path: Path) -> None:
+    targets = {"1": 2, "2": 1, "3": 1}
+    (tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Draw.", "task": "lot", "targets": targets}))
+    (record,) = audit("--model", even, "--spec", "t.jsonl", "--variants", "off")[0]
+    assert (record["task"], record["wording"], record["prompt"]) == ("lot", "given", "Draw.")
+    assert record["valid_mass"] == pytest.approx(0.3, abs=1e-4)
+    assert record["tv"] == pytest.approx(0.7, abs=1e-4)
+
+
+def test_dry_run(audit: Any, even: str, tmp_path: Path) -> None:
+    records, stderr = audit("--model", even, "--task", "digit,fruit", "--dry-run", "-o", "none.jsonl")
+    assert records == []
+    assert "10 prompts, 450 options" in stderr
+    assert "tree nodes, at most 20,480 beginnings in bounds mode, about" in stderr
+    assert not (tmp_path / "none.jsonl").exists()
+    _, stderr = audit("--endpoint", "http://localhost:1/v1", "--dry-run", "-n", "100")
+    assert "24 prompts" in stderr
+    assert "2,400 responses to draw, one request each" in stderr
+
+
+def test_decoder_sweep(audit: Any, stuck: str) -> None:
+    (record, *_), _ = audit("--model", stuck, "--task", "digit", "--decoder-sweep")
+    assert {row["temperature"] for row in record["decoders"]["rows"]} >= {0.5, 1.0, 2.0}
+
+
+def test_sample_pipes_into_the_audit(divtool: Any, audit: Any) -> None:
+    drawn = divtool("sample", "--builtin", "audit/quick", "-n", "2", "--backend", "echo").stdout
+    records, stderr = audit("--responses", "-", stdin=drawn)
+    assert len(records) == 24
+    assert all((r["mode"], r["n"], r["model"], r["valid_mass"]) == ("sampled", 2, "echo", 0) for r in records)
+    assert {r["wording"] for r in records} == {"w1", "w2"}
+    assert "score 0.0" in stderr
+    lines = drawn.splitlines(keepends=True)
+    random.Random(0).shuffle(lines)
+    _, stderr = audit("--responses", "-", stdin=b"".join(lines), status=1)
+    assert "comes back after other prompts; sort the input, or use --regroup" in stderr
+    again, _ = audit("--responses", "-", "--regroup", stdin=b"".join(lines))
+    assert {r["task"] for r in again} == {r["task"] for r in records}
+    _, stderr = audit("--responses", "-", "--preset", "quick", "--task", "element", stdin=drawn)
+    assert "score 0.0" in stderr
+
+
+def test_sampled_mode_draws_what_sample_draws(divtool: Any, audit: Any, even: str) -> None:
+    command = ("--model", even, "--max-new-tokens", "64")
+    drawn = divtool("sample", "--builtin", "audit/quick", "--count", "8", "-n", "40", *command).stdout
+    handed, _ = audit("--responses", "-", stdin=drawn)
+    own, _ = audit("--model", even, "--preset", "quick", "--mode", "sampled", "-n", "40")
+    same = [record for record in own if record["task"] == "digit"]
+    assert [r["options"] for r in same] == [r["options"] for r in handed if r["task"] == "digit"]
+    assert all("g_p_adjusted" in record for record in own)
+
+
+class _Server(BaseHTTPRequestHandler):
+    asked: list[dict[str, Any]] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        text = ("heads", "Tails.", "Sure!")[len(self.asked) % 3]
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        body = json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]})
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A server of chat completions that answers heads, tails and nonsense in turn."""
+    made = HTTPServer(("127.0.0.1", 0), _Server)
+    _Server.asked = []
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{made.server_port}"
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+def test_an_endpoint_is_sampled(audit: Any, server: str) -> None:
+    records, stderr = audit("--endpoint", server, "--model", "m", "--task", "coin", "-n", "6")
+    assert len(_Server.asked) == 30
+    assert {asked["temperature"] for asked in _Server.asked} == {1.0}
+    assert len({asked["seed"] for asked in _Server.asked}) == 30
+    assert all(record["valid_mass"] == pytest.approx(2 / 3) for record in records)
+    assert records[0]["sampling"] == {"temperature": 1.0, "top_p": 1.0, "max_tokens": 64}
+    assert records[0]["finish_reasons"] == {"stop": 6}
+    assert "below 30 responses no verdict is better than warn" in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--task weekdy", "unknown audit task 'weekdy': did you mean 'weekday'? known: coins-dice"),
+        ("--preset quik", "unknown preset 'quik': did you mean 'quick'?"),
+        ("--mode exakt", "unknown mode 'exakt': did you mean 'exact'?"),
+        ("--arms systm", "unknown arm 'systm': did you mean 'system'?"),
+        ("--format brace", "unknown format 'brace': did you mean 'braces'?"),
+        ("--variants maybe", "unknown value of --variants 'maybe'"),
+        ("--mode exact --endpoint http://localhost:1", "needs the model's logits, which --endpoint does not give"),
+        ("--mode bounds --responses -", "--mode bounds needs the model's logits, which --responses does not give"),
+        ("-n 0", "-n 0: sampled mode takes 1 response or more"),
+        ("--tau 1", "--tau 1.0: give a number between 0 and 1"),
+        ("--endpoint http://localhost:1 --responses -", "exclude each other"),
+        ("--endpoint http://localhost:1 --prefill x", "--prefill needs a model in this process"),
+        ("--endpoint http://localhost:1 --adapter x", "--adapter goes on a model in this process"),
+        ("--endpoint http://localhost:1 --compare smollm2-135m", "--compare takes a file of audit records"),
+        ("--regroup", "--regroup needs --responses"),
+        ("--resume", "--resume needs -o FILE"),
+        ("--summary -", "only -o takes - for standard output"),
+    ],
+)  # fmt: skip
+def test_wrong_usage(audit: Any, arguments: str, words: str) -> None:
+    records, stderr = audit(*arguments.split(), status=2)
+    assert words in stderr
+    assert stderr.count("\n") == 1
+    assert records == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--spec none.yaml", "no such file"),
+        ("--spec spec.yaml", "spec.yaml: tasks[0]: 1 option: nothing to audit"),
+        ("--compare none.jsonl", "none.jsonl: no such file"),
+        ("--model nowhere/at-all --adapter none", "none"),
+        ("--responses responses.jsonl", "responses.jsonl:1: the key 'task' is missing; draw them with divtool sample"),
+    ],
+)
+def test_failures(audit: Any, tmp_path: Path, arguments: str, words: str) -> None:
+    (tmp_path / "spec.yaml").write_text("tasks: [{id: t, prompts: [Draw.], options: [a]}]")
+    response = {"prompt": "Draw.", "response": "heads", "sample_index": 0}
+    (tmp_path / "responses.jsonl").write_text(json.dumps(response))
+    _, stderr = audit(*arguments.split(), status=1)
+    assert words in stderr
+
+
+def test_an_open_task_in_exact_mode_says_so(audit: Any, even: str) -> None:
+    records, stderr = audit("--model", even, "--task", "fruit", "--mode", "exact")
+    assert records[0]["mode"] == "exact"
+    assert "fruit: exact mode reads the list; answers off it count as invalid" in stderr
+
+
+def test_lists_and_prompt_sets(divtool: Any) -> None:
+    listed = divtool("tasks").stdout.decode()
+    assert "weekday\trandom-audit\tdates: 7 options, Monday to Sunday\tours" in listed
+    assert "story\teval" in listed
+    assert "audit/diffuse-quick" in divtool("prompt-sets").stdout.decode()
