@@ -193,6 +193,7 @@ class Bench:
         more: list[object] = ["--quality-metric", self.options.reward]
         if name in FAMILY:
             more = ["--orientation", self.options.orientation, "--min-words", 15, "--pairs", most, "--per-prompt", each]
+            more += ["--length-unit", self.options.length_unit] if name != "no-length" else []
         elif arm.select == "quality-only":
             more += ["--min-words", 15, "--pairs", most]
         elif arm.select == "random":
@@ -216,7 +217,7 @@ class Bench:
         settings += ["--batch-size", batch, "--grad-accum", math.ceil(options.batch / batch), "--seed", options.seed]
         settings += ["--save-steps", 10, "--model", options.model]
         if ARMS[name].train not in ("orpo", "dorpo"):
-            settings += ["--beta", options.beta]
+            settings += ["--beta", options.beta, "--sft-weight", options.sft_weight]
         adapter = self.path("adapters", name)
         self.run(adapter, [pairs], "train", pairs, "--method", ARMS[name].train, *settings, resume=True)
 
@@ -592,7 +593,7 @@ SHARED = ("model", "prompts", "pool", "eval_prompts", "samples", "orientation", 
 
 def settings_of(options: argparse.Namespace) -> Record:
     """What the results of a folder depend on."""
-    kept = (*SHARED, "reward", "pairs", "steps", "batch", "learning_rate", "beta")
+    kept = (*SHARED, "reward", "pairs", "steps", "batch", "learning_rate", "beta", "sft_weight", "length_unit")
     return {key: getattr(options, key) for key in kept}
 
 
@@ -646,6 +647,8 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="pairs a step (16; quick: 4)")
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--beta", type=float, default=0.1)
+    parser.add_argument("--sft-weight", type=float, default=0.0, help="likelihood of the chosen text in DPO's loss")
+    parser.add_argument("--length-unit", choices=("words", "tokens"), default="words", help="of Diverse-NS")
     parser.add_argument("--max-new-tokens", type=int, default=96)
     parser.add_argument("--dtype", default="bfloat16", help="of sampling and perplexity")
     parser.add_argument("--seed", type=int, default=0)

@@ -16,13 +16,15 @@ class TrainRecipe:
 
     Attributes:
         runner: ``"module:function"`` below ``divtool.core`` that trains on the method's records.
-        settings: What differs from the defaults of `training.settings.TrainSettings`.
+        options: ``"module:class"`` likewise: a `training.run_settings.RunSettings`, whose fields a user can set.
+        settings: What differs from its defaults.
         audited: Run the pair audit over the input first, and refuse pairs that fail it.
         takes: Options beyond those of every method, by their names in the settings.
         presets: Named sets of settings.
     """
 
     runner: str
+    options: str = "training.settings:TrainSettings"
     settings: Mapping[str, Any] = field(default_factory=dict)
     audited: bool = False
     takes: tuple[str, ...] = ()

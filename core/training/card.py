@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,81 +12,45 @@ from typing import Any
 
 from ... import __version__
 from ..catalog import METHODS
-from .job import LOG, TrainJob
-from .pairs import Lengths, PairFile
-from .settings import FullSettings
+from .job import LOG, OutputFolder, TrainJob
+from .run_settings import RunSettings
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes")
 
 
 def facts(
-    job: TrainJob,
-    pairs: PairFile,
-    lengths: Lengths,
-    settings: FullSettings,
-    log: Sequence[dict[str, Any]],
-    measured: dict[str, float],
-    weights: dict[str, Any] | None,
+    job: TrainJob[RunSettings],
+    *,
+    unit: str,
+    data: Mapping[str, Any],
+    settings: RunSettings,
+    result: Mapping[str, Any],
+    **more: Any,
 ) -> dict[str, Any]:
     """Everything worth knowing of a finished run; no path of this machine.
 
     Args:
         job: What was asked for.
-        pairs: The pairs as they came.
-        lengths: Token counts of those that were trained on.
-        settings: How they were trained on.
-        log: The lines of the log.
-        measured: Values from before step 1, the seconds that the steps took, and how many numbers they changed.
-        weights: What the pairs' weights look like, where they count.
+        unit: What one record is, in the plural.
+        data: What was trained on: `name`, `sha256`, counts.
+        settings: How it was trained on, nothing left open.
+        result: What came of it: `steps`, `epochs`, `trainable_parameters` and what else there is.
+        more: What only this kind of training has to say.
     """
     return {
         "format": "divtool-train",
         "version": 1,
         "method": job.method,
-        "unit": "texts" if settings.kind == "sft" else "pairs",
+        "unit": unit,
         "source": METHODS[job.method].source,
         "model": portable(job.model),
         "start_adapter": portable(job.loading.adapter) if job.loading.adapter else None,
-        "data": {
-            "name": portable(pairs.name),
-            "sha256": pairs.sha256,
-            "pairs": pairs.count,
-            "trained_on": len(lengths),
-            "too_long": lengths.dropped,
-            "empty": lengths.empty,
-            "bad_lines": pairs.skipped,
-            "tokens_per_epoch": lengths.total,
-            "weights": weights,
-            "models": {portable(name) if name else "not said": n for name, n in pairs.models.items()},
-        },
+        "data": dict(data),
         "settings": asdict(settings),
-        "before_training": {key: measured[key] for key in measured if key.startswith(("logp", "delta"))},
-        "result": _result(log, measured),
+        **more,
+        "result": dict(result),
         "versions": {"divtool": __version__, "python": platform.python_version()} | _versions(),
         "command": portable_command(job.command),
-    }
-
-
-_LAST = {
-    "margin_last": "rewards/margins",
-    "accuracy_last": "rewards/accuracies",
-    "log_ratio_last": "log_ratio",
-    "loss_unweighted_last": "loss_unweighted",
-}
-
-
-def _result(log: Sequence[dict[str, Any]], measured: dict[str, float]) -> dict[str, Any]:
-    first, last = log[0], log[-1]
-    rates = sorted(line["tokens_per_second"] for line in log)
-    return {
-        "steps": last["step"],
-        "epochs": last["epoch"],
-        "loss_first": first["loss"],
-        "loss_last": last["loss"],
-        **{name: last[column] for name, column in _LAST.items() if column in last},
-        "trainable_parameters": int(measured["trainable"]),
-        "tokens_per_second": rates[len(rates) // 2],
-        "seconds": round(measured["seconds"], 1),
     }
 
 
@@ -114,10 +78,6 @@ def portable_command(command: str) -> str:
     return shlex.join(words)
 
 
-def _rounded(value: float | None, places: int) -> str | None:
-    return None if value is None else f"{value:.{places}f}"
-
-
 _CARD = """\
 ---
 library_name: peft
@@ -136,8 +96,7 @@ A LoRA adapter that `divtool train` made with the method `{method}`{source}.
 |---|---|
 {rows}
 
-Values of the last step are means over that step. The log of every step is in `{log}`, the same facts as data
-are in `divtool_train.json`. `log_ratio` is the mean of log p - log p(reference) over chosen and rejected texts.
+The log of every step is in `{log}`, the same facts as data are in `divtool_train.json`. {note}
 
 ## Use
 
@@ -164,18 +123,23 @@ or `divtool sample --model {model} --adapter ADAPTER_FOLDER`.
 """
 
 
-def write_card(folder: Path, known: dict[str, Any]) -> None:
-    """Write README.md from the facts of a run."""
+def write_card(folder: Path, known: Mapping[str, Any], rows: Mapping[str, Any], note: str) -> None:
+    """Write README.md from the facts of a run.
+
+    Args:
+        folder: Where it goes.
+        known: The facts.
+        rows: What only this kind of training has to show, by name; None is left out.
+        note: How to read the log.
+    """
     data, result = known["data"], known["result"]
-    rows = {
+    table = {
         "base model": known["model"],
         "started from the adapter": known["start_adapter"],
-        known["unit"]: f"{data['trained_on']:,} of {data['pairs']:,} in `{data['name']}` ({data['too_long']} too long)",
+        known["unit"]: f"{data['trained_on']:,} of `{data['name']}`",
         "SHA-256 of the data": f"`{data['sha256']}`",
         "steps": f"{result['steps']} ({result['epochs']:.2f} epochs)",
-        "loss, first and last step": f"{result['loss_first']:.4f}, {result['loss_last']:.4f}",
-        "reward margin, last step": _rounded(result.get("margin_last"), 4),
-        "share of pairs ranked right, last step": _rounded(result.get("accuracy_last"), 2),
+        **rows,
         "trainable parameters": f"{result['trainable_parameters']:,}",
         "versions": ", ".join(f"{name} {number}" for name, number in known["versions"].items()),
     }
@@ -183,9 +147,31 @@ def write_card(folder: Path, known: dict[str, Any]) -> None:
         method=known["method"],
         model=known["model"],
         source=f" ({known['source']})" if known["source"] else "",
-        rows="\n".join(f"| {name} | {value} |" for name, value in rows.items() if value is not None),
+        rows="\n".join(f"| {name} | {value} |" for name, value in table.items() if value is not None),
         log=LOG,
+        note=note,
         settings="\n".join(f"{name}: {value}" for name, value in known["settings"].items() if value is not None),
         command=known["command"],
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def publish(
+    output: OutputFolder, model: Any, known: Mapping[str, Any], rows: Mapping[str, Any], note: str, *, keep: bool
+) -> None:
+    """Write the adapter, its card and its data, the data last: it marks the folder as finished.
+
+    Args:
+        output: Where they go.
+        model: The trained PEFT model.
+        known: The facts.
+        rows: As for `write_card`.
+        note: As for `write_card`.
+        keep: Leave the checkpoints there.
+    """
+    final = output.work / "final"
+    model.save_pretrained(str(final), selected_adapters=["default"])
+    write_card(final, known, rows, note)
+    output.move_in(final)
+    output.mark_finished(known)
+    output.finish(keep_checkpoints=keep)

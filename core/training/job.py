@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from ..errors import DivtoolError, UsageError
 from ..jsonl import replacing
 from ..models.options import LoadOptions
+from .run_settings import RunSettings
 from .settings import TrainSettings
 
 CARD_DATA = "divtool_train.json"
 LOG = "train_log.jsonl"
+
+S_co = TypeVar("S_co", bound=RunSettings, covariant=True)
 
 
 @contextmanager
@@ -44,12 +47,12 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainJob:
+class TrainJob(Generic[S_co]):
     """What `train` is asked to do.
 
     Attributes:
         method: Name of the method.
-        source: The records: a path, or ``-`` for standard input.
+        source: The records: a path, or ``-`` for standard input; empty where the settings name built-in ones.
         output: Folder for the adapter; None for a dry run.
         model: The student: alias, folder, `.gguf` file or hub id.
         loading: How to load it, `loading.adapter` to start from included.
@@ -69,7 +72,7 @@ class TrainJob:
     output: Path | None
     model: str
     loading: LoadOptions = field(default_factory=LoadOptions)
-    settings: TrainSettings = field(default_factory=TrainSettings)
+    settings: S_co
     held_out: str | None = None
     embedder: str = "minilm"
     audit: Literal["fail", "warn", "off"] = "fail"
@@ -92,6 +95,9 @@ class TrainJob:
             raise UsageError(
                 "--adapter keeps its own rank, alpha and layers: leave --lora-r, --lora-alpha and --lora-targets out"
             )
+
+
+PairJob = TrainJob[TrainSettings]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import IO, Any
 
 import orjson
 from transformers import TrainerCallback
 
+from .interrupt import Interrupt
 from .job import Tell
 from .pairs import Lengths, PairFile
 
@@ -27,9 +24,9 @@ _ENOUGH_PAIRS = 32
 # chosen and rejected: an estimate of the KL divergence only as far as the texts are the student's own.
 COLUMNS = (
     "loss", "loss_unweighted", "nll_loss", "log_odds_ratio", "log_odds_chosen", "rewards/chosen", "rewards/rejected",
-    "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "log_ratio", "weight/mean",
-    "weight/zero_share", "weight/max", "weight/corr_length", "smoothing", "entropy", "mean_token_accuracy", "grad_norm",
-    "learning_rate", "eval_loss", "eval_loss_unweighted", "pairs",
+    "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "log_ratio", "tokens/chosen",
+    "tokens/rejected", "weight/mean", "weight/zero_share", "weight/max", "weight/corr_length", "smoothing", "entropy",
+    "mean_token_accuracy", "grad_norm", "learning_rate", "eval_loss", "eval_loss_unweighted", "pairs",
 )  # fmt: skip
 
 
@@ -100,30 +97,15 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
         self._stream.close()
 
 
-class StopOnInterrupt(TrainerCallback):  # type: ignore[misc]
-    """Turns the first Ctrl-C into a checkpoint and an end; a second one ends at once."""
+class StopOnInterrupt(Interrupt, TrainerCallback):  # type: ignore[misc]
+    """Turns the first Ctrl-C into a checkpoint and an end; a second one ends at once.
+
+    Args:
+        tell: Whom to speak to.
+    """
 
     def __init__(self, tell: Tell) -> None:
-        self.heard = False
-        self._tell = tell
-
-    @contextmanager
-    def listening(self) -> Any:
-        """Listen while the block runs; signals reach the main thread only."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGINT, self._hear)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.heard:
-            raise KeyboardInterrupt
-        self.heard = True
-        self._tell.note("stopping after this batch, with a checkpoint; Ctrl-C again stops at once")
+        super().__init__(tell, "stopping after this batch, with a checkpoint; Ctrl-C again stops at once")
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Between two batches of one step: what the step has gathered is left behind, resuming repeats it."""

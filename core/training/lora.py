@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import DivtoolError, unknown_name
 from ..models.language import LanguageModel, load, pick_device
 from .job import TrainJob
-from .settings import FullSettings
+from .run_settings import RunSettings
 
 
-def load_student(job: TrainJob) -> LanguageModel:
+class AdapterSettings(Protocol):
+    """Rank, scale, layers and seed of a fresh adapter."""
+
+    @property
+    def lora_r(self) -> int: ...  # noqa: D102
+    @property
+    def lora_alpha(self) -> int: ...  # noqa: D102
+    @property
+    def lora_targets(self) -> str: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+
+
+def load_student(job: TrainJob[RunSettings]) -> LanguageModel:
     """The model to train, in NF4 where the settings say so, with the adapter to start from still apart.
 
     Raises:
@@ -21,7 +34,7 @@ def load_student(job: TrainJob) -> LanguageModel:
     return load(job.model, replace(job.loading, four_bit=four_bit, merge=False), job.tell.note)
 
 
-def with_adapter(model: Any, settings: FullSettings) -> Any:
+def with_adapter(model: Any, settings: AdapterSettings) -> Any:
     """The model as a PEFT model whose adapter alone is trained.
 
     The reference is the model before training. A fresh adapter adds nothing yet and a continued one is part of the
@@ -77,15 +90,24 @@ def _check_continued(model: Any) -> None:
     # `all-linear` leaves the output layer out, and the trainer reads its weights past any adapter.
     own = [*(config.target_modules or ()), *(config.modules_to_save or ())]
     if any("lm_head" in str(name) for name in own) or model.get_output_embeddings().weight.requires_grad:
-        raise DivtoolError("the adapter changes the output layer (lm_head), which preference training does not support")
+        raise DivtoolError("the adapter changes the output layer (lm_head), which training does not support")
 
 
-def with_shape_of(model: Any, settings: FullSettings) -> FullSettings:
-    """The settings with rank, alpha and layers of the adapter in use."""
+def adapter_values(model: Any) -> dict[str, Any]:
+    """Rank, alpha and layers of the adapter in use, by the names of the settings."""
     config = model.peft_config[model.active_adapter]
     targets = config.target_modules
     names = targets if isinstance(targets, str) else ",".join(sorted(targets))
-    return replace(settings, lora_r=int(config.r), lora_alpha=int(config.lora_alpha), lora_targets=names)
+    return {"lora_r": int(config.r), "lora_alpha": int(config.lora_alpha), "lora_targets": names}
+
+
+def without_dropout(model: Any) -> None:
+    """Turn every dropout of a model off, so that training mode changes no number."""
+    from torch.nn import Dropout
+
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.p = 0.0
 
 
 def trainable_parameters(model: Any) -> int:

@@ -120,6 +120,7 @@ def preference(scored: Scored, batch: dict[str, Tensor], share: Share, settings:
     loss, plain = losses.dpo(margin, weight, settings.weight_form or "outer"), losses.dpo(margin)
     measured = _rewards(settings.beta * ratio_up, settings.beta * ratio_down)
     measured |= {"logps/chosen": up, "logps/rejected": down, "log_ratio": (up - ref_up + down - ref_down) / 2}
+    measured |= _lengths(scored)
     if settings.sft_weight:
         nll = _likelihood(scored, share, len(up))
         added = settings.sft_weight * nll
@@ -135,7 +136,7 @@ def odds_ratio(scored: Scored, batch: dict[str, Tensor], share: Share, settings:
     nll, odds, scale = _likelihood(scored, share, len(up)), losses.log_odds_ratio(up, down), settings.odds_weight
     assert scale is not None
     measured = _rewards(scale * up, scale * down)
-    measured |= {"logps/chosen": up, "logps/rejected": down, "nll_loss": nll}
+    measured |= {"logps/chosen": up, "logps/rejected": down, "nll_loss": nll, **_lengths(scored)}
     measured |= {"log_odds_ratio": F.logsigmoid(odds), "log_odds_chosen": odds}  # TRL's names.
     loss = losses.orpo(nll, odds, scale, weight, settings.weight_form or "outer")
     return Outcome(loss, losses.orpo(nll, odds, scale), measured)
@@ -161,6 +162,11 @@ def _rewards(chosen: Tensor, rejected: Tensor) -> dict[str, Tensor]:
         "rewards/margins": chosen - rejected,
         "rewards/accuracies": (chosen > rejected).float(),
     }
+
+
+def _lengths(scored: Scored) -> dict[str, Tensor]:
+    chosen, rejected = scored.tokens.chunk(2)
+    return {"tokens/chosen": chosen, "tokens/rejected": rejected}
 
 
 OBJECTIVES: dict[str, Objective] = {"dpo": preference, "orpo": odds_ratio, "sft": likelihood}

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import METHODS, names
 from ..errors import UsageError
-from .settings import flag
+from .run_settings import RunSettings, flag
 
-# What every method takes, by the names of the settings.
-COMMON = frozenset(
-    {
-        "epochs", "max_steps", "batch_size", "grad_accum", "learning_rate", "max_length", "lora_r", "lora_alpha",
-        "lora_targets", "save_steps", "seed", "four_bit", "gradient_checkpointing", "head",
-    }
-)  # fmt: skip
+if TYPE_CHECKING:
+    from ..methods.base import TrainRecipe
 
 
-def refuse_foreign(method: str, takes: Collection[str], given: Mapping[str, Any]) -> None:
+def settings_class(recipe: TrainRecipe) -> type[RunSettings]:
+    """The class of a method's settings."""
+    module, _, name = recipe.options.partition(":")
+    found: type[RunSettings] = getattr(import_module(f"..{module}", __package__), name)
+    return found
+
+
+def taken(recipe: TrainRecipe) -> frozenset[str]:
+    """The options that a method takes, by the names of the settings."""
+    return settings_class(recipe).common | frozenset(recipe.takes)
+
+
+def refuse_foreign(method: str, recipe: TrainRecipe, given: Mapping[str, Any]) -> None:
     """Refuse options that a method does not read.
 
     Args:
         method: Its name.
-        takes: What it takes beyond `COMMON`.
+        recipe: How it trains.
         given: Options by the names of the settings; None is not given.
 
     Raises:
         UsageError: One of them is not for this method; those that take it are named.
     """
+    own = taken(recipe)
     for name, value in given.items():
-        if value is None or name in COMMON or name in takes:
+        if value is None or name in own:
             continue
-        others = [other for other in names(METHODS, "train") if name in METHODS[other].load().training.takes]
+        others = [other for other in names(METHODS, "train") if name in taken(METHODS[other].load().training)]
         raise UsageError(f"{flag(name)} is not for {method}; it is for: {', '.join(others)}")
 
 

@@ -13,7 +13,7 @@ from ..errors import DivtoolError
 from ..models.language import load_tokenizer, pick_device, pick_dtype, resolve
 from .forms import wants_packing
 from .head import BLOCK
-from .job import Report, TrainJob
+from .job import PairJob, Report
 from .lora import target_layers
 from .pairs import Lengths, PairFile, encoded
 from .settings import FullSettings
@@ -48,7 +48,7 @@ class Shape:
     vocabulary: int
 
 
-def plan(job: TrainJob, pairs: PairFile) -> Report:
+def plan(job: PairJob, pairs: PairFile) -> Report:
     """Settings, token counts, steps, trainable parameters and memory of a run; no weights are loaded.
 
     Raises:

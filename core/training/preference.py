@@ -5,12 +5,9 @@ Free of torch until the records have been read and audited.
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +18,9 @@ from ..jsonl import RowReader
 from ..models.names import check_adapter, check_model_name
 from ..records import check_pair
 from .held_out import warn_of_overlap
-from .job import LOG, OutputFolder, Report, TrainJob
+from .job import LOG, OutputFolder, PairJob, Report
 from .pairs import Lengths, PairFile, dataset, spooled
+from .quiet import quiet
 from .texts import check_text, text_records
 from .weights import look_at_weights
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from .settings import FullSettings
 
 
-def train(job: TrainJob) -> Report:
+def train(job: PairJob) -> Report:
     """Train an adapter on preference pairs, or, where the settings say so, on their chosen texts alone.
 
     Args:
@@ -57,7 +55,7 @@ def train(job: TrainJob) -> Report:
         weights = _examine(job, pairs)
         for module in ("torch", "peft", "trl", "datasets"):
             require_extra(module, "train")
-        with _quiet():
+        with quiet():
             if output is None:
                 from .plan import plan
 
@@ -65,7 +63,7 @@ def train(job: TrainJob) -> Report:
             return _trained(job, pairs, held_out, weights, output)
 
 
-def _read(job: TrainJob, folder: Path) -> PairFile:
+def _read(job: PairJob, folder: Path) -> PairFile:
     if job.settings.kind == "sft":
         reader = RowReader(job.source, check_text, skip_bad=job.skip_bad)
         return spooled(reader, folder, parts=text_records)
@@ -73,7 +71,7 @@ def _read(job: TrainJob, folder: Path) -> PairFile:
     return spooled(reader, folder, whole=job.settings.weighted)
 
 
-def _examine(job: TrainJob, pairs: PairFile) -> dict[str, Any] | None:
+def _examine(job: PairJob, pairs: PairFile) -> dict[str, Any] | None:
     """Say what can be said of the pairs without a model; the answer is what their weights look like."""
     if pairs.skipped:
         job.tell.warn(f"{pairs.name}: {pairs.skipped} bad lines left out, {pairs.count} read")
@@ -93,24 +91,7 @@ def _examine(job: TrainJob, pairs: PairFile) -> dict[str, Any] | None:
     return weights
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' bars and notices off the streams; ours say what a user can act on."""
-    for name in ("trl", "peft", "accelerate", "datasets", "bitsandbytes"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    import datasets
-
-    from ..models.language import quiet_libraries
-
-    quiet_libraries()
-    datasets.disable_progress_bars()
-    with warnings.catch_warnings():
-        # Names that transformers is about to change, used by TRL.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="(transformers|trl|peft)")
-        yield
-
-
-def _held_out(job: TrainJob, pairs: PairFile, folder: Path) -> PairFile | None:
+def _held_out(job: PairJob, pairs: PairFile, folder: Path) -> PairFile | None:
     if job.held_out is None:
         return None
     (folder / "held-out").mkdir()
@@ -120,12 +101,12 @@ def _held_out(job: TrainJob, pairs: PairFile, folder: Path) -> PairFile | None:
 
 
 def _trained(
-    job: TrainJob, pairs: PairFile, held_out: PairFile | None, weights: dict[str, Any] | None, output: OutputFolder
+    job: PairJob, pairs: PairFile, held_out: PairFile | None, weights: dict[str, Any] | None, output: OutputFolder
 ) -> Report:
-    from .card import facts
     from .forms import settle, wants_packing
     from .log import records, report_start
-    from .lora import load_student, trainable_parameters, with_adapter, with_shape_of
+    from .lora import adapter_values, load_student, trainable_parameters, with_adapter
+    from .pair_card import pair_facts
     from .trainer import PairTrainer, arguments
 
     smoothing = _smoothing(job, pairs)
@@ -134,7 +115,7 @@ def _trained(
     model = with_adapter(student.model, settings)
     rows, lengths = dataset(pairs, student.tokenizer, settings.max_length, pairs.path.parent, smoothing)
     packed = wants_packing(settings, lengths, student.device.type)
-    settings = replace(with_shape_of(model, settings), pack=packed)
+    settings = replace(settings, **adapter_values(model), pack=packed)
     total = settings.total_steps(len(lengths))
     _say_what(job, lengths, settings, total)
     last = output.begin(_identity(job, pairs, held_out, settings, total))
@@ -147,11 +128,11 @@ def _trained(
     start = report_start(pairs, lengths, reference, job.model, job.tell)
     start["seconds"] = _run(job, trainer, output, last, total)
     start["trainable"] = trainable_parameters(model)
-    known = facts(job, pairs, lengths, settings, records(output.path / LOG), start, weights)
+    known = pair_facts(job, pairs, lengths, settings, records(output.path / LOG), start, weights)
     return _finished(job, trainer, output, known, settings.save_steps is not None)
 
 
-def _attached(job: TrainJob, trainer: Any, lengths: Lengths, held_out: PairFile | None, work: Path) -> Any:
+def _attached(job: PairJob, trainer: Any, lengths: Lengths, held_out: PairFile | None, work: Path) -> Any:
     """Give the trainer what does not change over the run; the answer is the reference, where there is one."""
     settings = job.settings
     if held_out is not None:
@@ -166,7 +147,7 @@ def _attached(job: TrainJob, trainer: Any, lengths: Lengths, held_out: PairFile 
         return trainer.attach_reference(work / "reference.safetensors", tick)
 
 
-def _smoothing(job: TrainJob, texts: PairFile) -> Sequence[float] | None:
+def _smoothing(job: PairJob, texts: PairFile) -> Sequence[float] | None:
     if job.settings.smoothing is None:
         return None
     from .uncertainty import loader, smoothing_amounts
@@ -188,7 +169,7 @@ def _weight_scale(settings: FullSettings, lengths: Lengths) -> float:
     return len(lengths) / total if settings.weight_norm == "mean" else 1.0
 
 
-def _say_left_out(job: TrainJob, lengths: Lengths, where: str = "") -> None:
+def _say_left_out(job: PairJob, lengths: Lengths, where: str = "") -> None:
     what = "texts" if job.settings.kind == "sft" else "pairs"
     if lengths.dropped:
         job.tell.warn(
@@ -199,7 +180,7 @@ def _say_left_out(job: TrainJob, lengths: Lengths, where: str = "") -> None:
         job.tell.warn(f"{where}{lengths.empty} {what} left out, without a token in the prompt or in a text")
 
 
-def _say_what(job: TrainJob, lengths: Lengths, settings: FullSettings, total: int) -> None:
+def _say_what(job: PairJob, lengths: Lengths, settings: FullSettings, total: int) -> None:
     what = "texts" if settings.kind == "sft" else "pairs"
     _say_left_out(job, lengths)
     step = min(len(lengths), settings.batch_size * settings.grad_accum)
@@ -209,7 +190,7 @@ def _say_what(job: TrainJob, lengths: Lengths, settings: FullSettings, total: in
 
 
 def _identity(
-    job: TrainJob, pairs: PairFile, held_out: PairFile | None, settings: FullSettings, total: int
+    job: PairJob, pairs: PairFile, held_out: PairFile | None, settings: FullSettings, total: int
 ) -> dict[str, Any]:
     """Everything that the final weights depend on, and the log."""
     chosen: Mapping[str, Any] = {key: value for key, value in asdict(settings).items() if key != "save_steps"}
@@ -226,7 +207,7 @@ def _identity(
     }
 
 
-def _run(job: TrainJob, trainer: Any, output: OutputFolder, last: Path | None, total: int) -> float:
+def _run(job: PairJob, trainer: Any, output: OutputFolder, last: Path | None, total: int) -> float:
     """The steps; the answer is how many seconds they took.
 
     Raises:
@@ -250,16 +231,11 @@ def _run(job: TrainJob, trainer: Any, output: OutputFolder, last: Path | None, t
     return time.monotonic() - clock
 
 
-def _finished(job: TrainJob, trainer: Any, output: OutputFolder, known: dict[str, Any], keep: bool) -> Report:
-    """Write the adapter, its card and its data, the data last: it marks the folder as finished."""
-    from .card import write_card
+def _finished(job: PairJob, trainer: Any, output: OutputFolder, known: dict[str, Any], keep: bool) -> Report:
+    from .card import publish
+    from .pair_card import NOTE, pair_rows
 
-    final = output.work / "final"
-    trainer.model.save_pretrained(str(final), selected_adapters=["default"])
-    write_card(final, known)
-    output.move_in(final)
-    output.mark_finished(known)
-    output.finish(keep_checkpoints=keep)
+    publish(output, trainer.model, known, pair_rows(known), NOTE, keep=keep)
     job.tell.note(f"adapter in {output.path}")
     title = f"Trained with {job.method}"
     return Report(title, [(known["unit"], known["data"]["trained_on"]), *known["result"].items()])

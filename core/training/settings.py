@@ -1,33 +1,26 @@
-"""Settings of a training run. Free of torch, so that a command line is checked before it is imported."""
+"""Settings of training on pairs or texts. Free of torch, so that a command line is checked before it is imported."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..errors import UsageError
+from .run_settings import BILLION, RunSettings, check_at_least_one, check_positive, flag
 
 WeightForm = Literal["outer", "inner"]
 
 Kind = Literal["dpo", "orpo", "sft"]
 LOSSES = ("sigmoid", "sigmoid_norm")
 EFFECTIVE_BATCH = 32
-_BILLION = 1_000_000_000
-_SEEDS = 1 << 32  # What NumPy's older generator takes, which the libraries set.
-# Options whose name is not that of the setting.
-_FLAGS = {"odds_weight": "--lambda", "four_bit": "--4bit"}
-
-
-def flag(setting: str) -> str:
-    """The option of a setting, as a user types it."""
-    return _FLAGS.get(setting, f"--{setting.replace('_', '-')}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings:
-    """What a user sets; None is filled in by `filled` once the model and the device are known.
+class TrainSettings(RunSettings):
+    """What a user sets beside `RunSettings`; None is filled in by `filled` once model and device are known.
+
+    Without a `learning_rate` it is 5e-6, and 5e-5 for a model under a billion parameters; 1e-4 without a rejected text.
 
     Attributes:
         kind: Which loss: DPO's with a reference, ORPO's without one, or likelihood of the chosen text alone.
@@ -42,26 +35,20 @@ class TrainSettings:
         weighted: Use each pair's `weight`.
         weight_form: Where the weight stands, outside of log sigmoid or inside; None is "outer".
         weight_norm: "mean" divides the weights by their mean over the pairs, once.
-        lora_r: Rank of the adapter; None is 16.
-        lora_alpha: Its scale, applied as lora_alpha / lora_r; None is 32.
-        lora_targets: Layers that get an adapter, by commas; None is every linear layer but the output.
-        learning_rate: None is 5e-6, and 5e-5 for a model under a billion parameters; 1e-4 without a rejected text.
-        epochs: Passes over the pairs.
-        max_steps: Optimiser steps, instead of `epochs`.
         batch_size: Pairs in one forward pass of one device.
         grad_accum: Forward passes an optimiser step; None makes a step of `step_pairs`.
         step_pairs: Pairs an optimiser step, where `grad_accum` is None.
         warmup: Share of the steps over which the learning rate rises; it falls as a cosine after that.
         warmup_steps: The same as a number of steps; None follows `warmup`.
-        clip: Largest gradient norm.
         max_length: Tokens of prompt and response together; longer pairs are left out, never cut.
-        seed: Fixes the adapter's first weights and the order of the pairs.
-        four_bit: NF4 weights; None is on where there is CUDA.
-        gradient_checkpointing: Compute activations twice to hold fewer; None is on from a billion parameters.
         save_steps: Steps between checkpoints; None is a tenth of the run.
         head: Which output layer scores the tokens: TRL's "fused", or "compact"; "auto" is compact on a CPU.
         pack: Run a pair as one sequence that holds its prompt once; None is on, on a CPU, where it saves enough.
     """
+
+    common: ClassVar[frozenset[str]] = RunSettings.common | {
+        "grad_accum", "max_length", "save_steps", "head", "held_out",
+    }  # fmt: skip
 
     kind: Kind = "dpo"
     loss: str = "sigmoid"
@@ -75,22 +62,12 @@ class TrainSettings:
     weighted: bool = False
     weight_form: WeightForm | None = None
     weight_norm: str | None = None
-    lora_r: int | None = None
-    lora_alpha: int | None = None
-    lora_targets: str | None = None
-    learning_rate: float | None = None
-    epochs: float = 1.0
-    max_steps: int | None = None
     batch_size: int = 4
     grad_accum: int | None = None
     step_pairs: int = EFFECTIVE_BATCH
     warmup: float = 0.1
     warmup_steps: int | None = None
-    clip: float = 1.0
     max_length: int = 1024
-    seed: int = 0
-    four_bit: bool | None = None
-    gradient_checkpointing: bool | None = None
     save_steps: int | None = None
     head: str = "auto"
     pack: bool | None = None
@@ -101,6 +78,7 @@ class TrainSettings:
         Raises:
             UsageError: A value outside its range, or two that exclude each other.
         """
+        super().__post_init__()
         if self.loss not in LOSSES:
             raise UsageError(f"unknown loss '{self.loss}': known: {', '.join(LOSSES)}")
         if self.ld_alpha is not None and self.loss == "sigmoid_norm":
@@ -113,41 +91,26 @@ class TrainSettings:
             value = getattr(self, option)
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{flag(option)} is {value}, not in [0, 1]")
-        for option in ("beta", "odds_weight", "learning_rate", "epochs", "clip"):
-            value = getattr(self, option)
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"{flag(option)} is {value}, not a number above 0")
+        check_positive(self, "beta", "odds_weight")
         if self.sft_weight is not None and not 0 <= self.sft_weight < math.inf:
             raise UsageError(f"--sft-weight is {self.sft_weight}, not a number of 0 or more")
-        for option in ("lora_r", "lora_alpha", "max_steps", "batch_size", "grad_accum", "max_length", "save_steps"):
-            value = getattr(self, option)
-            if value is not None and value < 1:
-                raise UsageError(f"{flag(option)} is {value}, not 1 or more")
-        if not 0 <= self.seed < _SEEDS:
-            raise UsageError(f"--seed is {self.seed}, and training takes one below 2**32")
+        check_at_least_one(self, "grad_accum", "max_length", "save_steps")
         if not 0 <= self.warmup < 1:
             raise UsageError(f"--warmup is {self.warmup}, not in [0, 1)")
 
-    def wants_four_bit(self, device_type: str) -> bool:
-        """Whether to load NF4 weights on this kind of device."""
-        return device_type == "cuda" if self.four_bit is None else self.four_bit
-
     def filled(self, parameters: int, device_type: str, devices: int = 1) -> FullSettings:
         """Every None that means something replaced by it, for this model and device."""
-        small = parameters < _BILLION
+        small = parameters < BILLION
         step = self.grad_accum or max(1, round(self.step_pairs / (self.batch_size * devices)))
-        checkpointing = not small if self.gradient_checkpointing is None else self.gradient_checkpointing
         values = (
             asdict(self)
             | self._loss_values()
             | {
-                "lora_r": self.lora_r or 16,
-                "lora_alpha": self.lora_alpha or 32,
-                "lora_targets": self.lora_targets or "all-linear",
+                **self.adapter_values(),
                 "learning_rate": self.learning_rate or self._usual_rate(small),
                 "grad_accum": step,
                 "four_bit": self.wants_four_bit(device_type),
-                "gradient_checkpointing": checkpointing,
+                "gradient_checkpointing": self.wants_checkpointing(parameters),
                 "head": self._usual_head(device_type) if self.head == "auto" else self.head,
             }
         )
@@ -211,11 +174,3 @@ class FullSettings(TrainSettings):
         if step < rise:
             return (step + 1) / (rise + 1)
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
-
-
-def settings_for(
-    recipe: Mapping[str, Any], given: Mapping[str, Any], preset: Mapping[str, Any] | None = None
-) -> TrainSettings:
-    """The settings of a method, those of a preset over them, and over both what the user gave (not None)."""
-    own = {key: value for key, value in given.items() if value is not None}
-    return TrainSettings(**{**recipe, **(preset or {}), **own})

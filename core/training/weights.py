@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InputError
-from .job import TrainJob
+from .job import PairJob
 from .pairs import PairFile
 
 
-def look_at_weights(job: TrainJob, pairs: PairFile) -> dict[str, Any] | None:
+def look_at_weights(job: PairJob, pairs: PairFile) -> dict[str, Any] | None:
     """Say what the method does with the weights of its pairs: never is one dropped in silence.
 
     Returns:
@@ -36,7 +36,7 @@ def look_at_weights(job: TrainJob, pairs: PairFile) -> dict[str, Any] | None:
     return None
 
 
-def _table(job: TrainJob, pairs: PairFile) -> dict[str, Any]:
+def _table(job: PairJob, pairs: PairFile) -> dict[str, Any]:
     from ..metrics.text import tokenizer
     from ..selection.weight_notes import heaviest, weight_notes, weight_rows
     from ..selection.weight_table import WeightTable

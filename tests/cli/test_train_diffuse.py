@@ -78,7 +78,13 @@ def test_from_a_pipe_to_an_adapter_and_a_missed_bound(tmp_path: Path, tiny_model
     facts = json.loads((tmp_path / "out" / "divtool_train.json").read_bytes())
     assert facts["data"]["name"] == "standard input"
     assert facts["settings"]["max_ppl_ratio"] == 1e-9
-    assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
+    last = json.loads((tmp_path / "out" / "train_log.jsonl").read_bytes().splitlines()[-1])
+    spec = write(tmp_path / "targets.jsonl", COIN)
+    done = divtool("random-audit", "--spec", spec, "--variants", "off", "--model", tiny_model, "--adapter", "out")
+    assert done.returncode == 0, done.stderr
+    audit = json.loads(done.stdout)
+    assert last["final"]
+    assert [audit[key] for key in ("tv", "valid_mass")] == pytest.approx([last["tv"], last["valid_mass"]], abs=1e-4)
 
 
 def test_a_dry_run_of_built_in_targets(tmp_path: Path, tiny_model: str, divtool: Any) -> None:

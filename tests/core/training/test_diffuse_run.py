@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,11 @@ def lab(tmp_path: Path, tiny_model: str, monkeypatch: pytest.MonkeyPatch) -> Lab
     """A lab whose everyday answers are few and short."""
     monkeypatch.setattr(capability, "CAP", 4)
     monkeypatch.setattr(capability, "DRAWS", 1)
+    every = capability._items
+    monkeypatch.setattr(capability, "_items", lambda part: every(part)[:2])
     monkeypatch.setattr(anchor, "TOKENS", 8)
+    prompts = anchor.everyday_prompts()[:4]
+    monkeypatch.setattr(anchor, "everyday_prompts", lambda: prompts)
     return Lab(tmp_path, tiny_model)
 
 
@@ -93,27 +98,45 @@ def read(lm: Any, record: dict[str, Any]) -> Any:
     return lesson.fit(part, edge_logprobs(lm, part.prompt_ids, part.trie).edge, 0.0)
 
 
-def test_learns_even_and_weighted_targets(lab: Lab) -> None:
-    """An even list and a binomial law in 50 passes; the spread carries over to another wording."""
-    lab.run("out", [NUMBERS, BINOMIAL], epochs=50.0, learning_rate=1e-2)
-    lines = lab.log("out")
-    finals = {line["prompt_id"]: line for line in lines if line.get("final")}
-    assert finals["numbers"]["loss"] <= 1.05 * np.log(10)
-    assert finals["binomial"]["tv"] <= 0.05
-    for line in lines:
+@pytest.fixture
+def wide(lab: Lab) -> Lab:
+    """The lab with a made model that can be sure of a token: wider, with larger logits."""
+    from transformers import AutoConfig, LlamaForCausalLM
+
+    config = AutoConfig.from_pretrained(lab.model)
+    config.hidden_size, config.intermediate_size, config.head_dim = 128, 128, 32
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config)
+    model.model.norm.weight.data.mul_(2.0)
+    folder = lab.folder / "wide"
+    shutil.copytree(lab.model, folder)
+    model.save_pretrained(folder)
+    lab.model = str(folder)
+    return lab
+
+
+def test_learns_an_even_list_and_carries_it_to_another_wording(wide: Lab) -> None:
+    lab = wide
+    lab.run("out", [NUMBERS], epochs=50.0)
+    *steps, final = lab.log("out")
+    assert final["final"]
+    assert final["loss"] <= 1.05 * np.log(10)
+    for line in [*steps, final]:
         assert line["kl"] == pytest.approx(line["spread_kl"] + line["validity_kl"], abs=1e-6)
         assert line["kl"] >= -1e-6
-    steps = [line for line in lines if "final" not in line]
-    assert {line["family"] for line in steps} == {"n", ""}
     assert all(line["anchor_kl"] is None and line["grad_norm"] > 0 and line["tokens"] > 10 for line in steps)
-    assert [line["step"] for line in steps] == list(range(1, len(steps) + 1))
-    assert [line["pass"] for line in steps] == [(step + 1) // 2 for step in range(1, len(steps) + 1)]
+    assert [(line["step"], line["pass"]) for line in steps] == [(n, n) for n in range(1, len(steps) + 1)]
     trained = lab.student("out")
     other = NUMBERS | {"prompt": "any number from 1 to 10"}
-    before = read_base(trained, other)
-    assert read(trained, other).tv < before.tv
+    assert read(trained, other).tv < read_base(trained, other).tv
     # What the log says at the end is what the adapter on disk does.
-    assert read(trained, NUMBERS).tv == pytest.approx(finals["numbers"]["tv"], abs=1e-4)
+    assert read(trained, NUMBERS).tv == pytest.approx(final["tv"], abs=1e-4)
+
+
+def test_learns_a_weighted_law(wide: Lab) -> None:
+    wide.run("out", [BINOMIAL], epochs=50.0)
+    assert wide.log("out")[-1]["tv"] <= 0.05
 
 
 def read_base(lm: Any, record: dict[str, Any]) -> Any:
@@ -226,9 +249,9 @@ def test_the_anchor_holds_everyday_answers(lab: Lab, monkeypatch: pytest.MonkeyP
         lm = lab.student(name)
         texts = anchor.anchor_texts(lm, lab.folder / "held" / "anchors.jsonl", 0)
         held = anchor.Anchor(lm, texts, 1)
-        assert len(held) == 32
+        assert len(held) == 4
         with torch.no_grad():
-            return sum(float(held.kl(turn)) for turn in range(32))
+            return sum(float(held.kl(turn)) for turn in range(4))
 
     assert apart("held") < 0.5 * apart("free")
 
@@ -239,7 +262,7 @@ def test_base_log_probabilities_are_the_same_kept_and_computed(lab: Lab) -> None
     texts = anchor.anchor_texts(lm, lab.folder / "out" / "anchors.jsonl", 0)
     kept, computed = anchor.Anchor(lm, texts, 1), anchor.Anchor(lm, texts, 1, kept=0)
     with torch.no_grad():
-        values = [kept.kl(3), kept.kl(3 + 32), computed.kl(3)]
+        values = [kept.kl(3), kept.kl(3 + 4), computed.kl(3)]
         with anchor.base_of(lm.model):
             zero = kept.kl(3)
     assert values[0] == values[1] == values[2] > zero
@@ -377,6 +400,19 @@ def test_a_law_with_too_many_values_learns(lab: Lab) -> None:
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
     assert lines[0]["kl"] == pytest.approx(lines[0]["loss"] - lines[0]["target_entropy"])
     assert {line["tv"] for line in lines} == {None}
+
+
+@pytest.mark.model
+def test_a_few_passes_of_the_embedded_model(lab: Lab) -> None:
+    lab.model = "smollm2-135m"
+    settings = {"builtin": "diffuse-quick/weekday", "epochs": 8.0, "learning_rate": 5e-4, "anchor": 1.0}
+    lab.run("out", [], source="", **settings)
+    lines = lab.log("out")
+    assert lines[-1]["tv"] < 0.5 * lines[0]["tv"]
+    assert lines[-1]["valid_mass"] > 0.5
+    facts = lab.facts("out")
+    assert (facts["path"], facts["settings"]["lora_targets"]) == ("packed", "all-linear")
+    assert facts["capability"]["ppl_ratio_plain"] < 1.05
 
 
 def test_passes_are_shuffled_by_seed(lab: Lab) -> None:

@@ -1,0 +1,151 @@
+"""What `train --method diffuse` does, and what it costs: `python benchmarks/diffuse.py --folder diffuse`.
+
+Each part is a table of its own, and `--parts` picks some:
+
+- `quick`: the five prompts of `diffuse-quick`, with and without the anchor; exact audits, before and after, of the
+  trained prompts, the two held-out ones and two new wordings; perplexity of given texts and length of everyday answers.
+- `laws`: targets that are not even: 70 to 30, and Binomial(10, 0.2).
+- `biographies`: the preset of that name, on top of an adapter of the family runs (`--start`, the `all` of
+  diffuse_loo.py) or of `quick`; 200 sampled texts before and after.
+
+`--quick` trains 10 passes and samples 40 texts. Everything is done by divtool's commands, printed before they run; a
+stage whose output is whole is skipped, so that a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from diffuse_stages import COLUMNS, Record, Stages, arrows, options, records, table
+
+PARTS = ("quick", "laws", "biographies")
+# The same answers, asked for in other words than those that are trained.
+REWORDED = {
+    "diffuse-quick/weekday": "Which weekday shall we meet on? Choose by chance.",
+    "diffuse-quick/number": "Give me any number from one to ten.",
+}
+LAWS: list[Record] = [
+    {
+        "prompt": "Head or tail? Answer with one word.",
+        "prompt_id": "70-30",
+        "targets": [{"text": "Head", "weight": 0.7}, {"text": "Tail", "weight": 0.3}],
+    },
+    {
+        "prompt": "Ten coins each show heads with chance 0.2. How many show heads? Output only the number.",
+        "prompt_id": "binomial",
+        "law": {"name": "binom", "args": {"n": 10, "p": 0.2}},
+    },
+]
+
+
+def quick(stages: Stages) -> list[str]:
+    """Trained prompts, held-out ones and new wordings, with and without the anchor."""
+    trained = stages.export("diffuse-quick")
+    held = stages.export("diffuse-quick-held-out")
+    again = [
+        {
+            "prompt": REWORDED[record["prompt_id"]],
+            "prompt_id": f"reworded/{record['prompt_id']}",
+            "targets": record["targets"],
+        }
+        for record in trained
+        if record["prompt_id"] in REWORDED
+    ]
+    spec = stages.write("quick-spec.jsonl", [*trained, *held, *again])
+    base = stages.audit("quick-base.jsonl", spec)
+    parts, costs = [], []
+    for name, anchor in (("anchored", ("--anchor", "1")), ("free", ("--anchor", "0"))):
+        adapter = stages.train(name, "--builtin", "diffuse-quick", *anchor)
+        after = stages.audit(f"quick-{name}.jsonl", spec, adapter)
+        seen = {record["prompt"] for record in trained}
+        rows = [
+            [one["prompt"], "yes" if one["prompt"] in seen else "no", *arrows([one], [other])]
+            for one, other in zip(base, after, strict=True)
+        ]
+        parts.append(table(f"diffuse-quick, {' '.join(anchor)}: base → after", ("prompt", "trained", *COLUMNS), rows))
+        costs.append([" ".join(anchor), *cost(adapter)])
+    head = ("anchor", "perplexity ratio, plain", "chat", "tokens of everyday answers", "share at the cap", "seconds")
+    return [*parts, table("What it costs", head, costs)]
+
+
+def cost(adapter: Path) -> list[str]:
+    """Perplexity, length and time, from what a run says of itself."""
+    facts = json.loads((adapter / "divtool_train.json").read_text())
+    found = facts["capability"]
+    before, after = found["before"], found["after"]
+    return [
+        f"{found['ppl_ratio_plain']:.3f}",
+        f"{found['ppl_ratio_chat']:.3f}",
+        f"{before['mean_tokens']:.1f} → {after['mean_tokens']:.1f}",
+        f"{before['capped']:.2f} → {after['capped']:.2f}",
+        f"{facts['result']['seconds']:.0f}",
+    ]
+
+
+def laws(stages: Stages) -> list[str]:
+    """Targets that are not even."""
+    spec = stages.write("laws.jsonl", LAWS)
+    adapter = stages.train("laws", spec)
+    states = stages.audit("laws-base.jsonl", spec), stages.audit("laws-after.jsonl", spec, adapter)
+    rows = [[one["prompt"], *arrows([one], [other])] for one, other in zip(*states, strict=True)]
+    shown = [
+        [record["prompt"], option["text"], f"{option['target']:.4f}", f"{option['p']:.4f}"]
+        for record in states[1]
+        for option in record["options"]
+    ]
+    head = ("prompt", "answer", "target", "p after")
+    return [
+        table("Targets that are not even: base → after", ("prompt", *COLUMNS), rows),
+        table("Each answer", head, shown),
+    ]
+
+
+def biographies(stages: Stages, start: str | None, samples: int) -> list[str]:
+    """Invented people before and after."""
+    first = Path(start) if start else stages.train("anchored", "--builtin", "diffuse-quick", "--anchor", "1")
+    adapter = stages.train("people", "--builtin", "biographies", "--adapter", first)
+    words = ("eval", "--task", "biographies", "--model", stages.model, "--adapter", adapter)
+    found = records(stages.run("people.jsonl", *words, "--baseline", stages.model, "-n", samples, resume=True))
+    rows = [
+        [each["metric"], _shown(each.get("baseline_value")), _shown(each["value"]), each["n_responses"]]
+        for each in found
+        if each["task"] == "biographies"
+    ]
+    return [table("Biographies, sampled", ("measure", "base", "after", "responses"), rows)]
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def settings() -> argparse.Namespace:
+    """The options, the small form filled in."""
+    parser = options(__doc__.splitlines()[0], "diffuse")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--start", help="adapter that the biographies begin from")
+    parser.add_argument("--samples", type=int, default=200, help="biographies")
+    given = parser.parse_args()
+    if given.quick:
+        given.epochs, given.samples = "10", 40
+    return given
+
+
+def main() -> None:
+    """Run every stage, and print the tables."""
+    given = settings()
+    stages, parts = Stages(given), []
+    if "quick" in given.parts:
+        parts += quick(stages)
+    if "laws" in given.parts:
+        parts += laws(stages)
+    if "biographies" in given.parts:
+        parts += biographies(stages, given.start, given.samples)
+    stages.path("tables.md").write_text("\n".join(parts) + "\n")
+    print(*parts, sep="\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

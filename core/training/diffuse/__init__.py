@@ -1,0 +1,1 @@
+"""Training to a wanted answer distribution, after arXiv 2404.10859."""

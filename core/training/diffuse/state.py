@@ -1,0 +1,54 @@
+"""What a run goes on from: adapter, optimiser and counters, saved after each pass."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from safetensors.torch import load_file, save_file
+
+
+def trained(model: Any) -> dict[str, torch.Tensor]:
+    """The weights that training changes, by name."""
+    return {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
+
+
+def save(work: Path, number: int, model: Any, optimizer: torch.optim.Optimizer, counters: Mapping[str, Any]) -> None:
+    """Save the state after a pass, and take the one before it away.
+
+    Args:
+        work: Folder of the checkpoints.
+        number: The pass, from 1.
+        model: The model.
+        optimizer: Its optimiser.
+        counters: What else there is; JSON values.
+    """
+    folder = work / f"checkpoint-{number}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    save_file(
+        {name: weights.detach().cpu() for name, weights in trained(model).items()}, folder / "adapter.safetensors"
+    )
+    torch.save({"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}, folder / "state.pt")
+    (folder / "counters.json").write_bytes(orjson.dumps(counters))
+    (folder / "complete").touch()
+    for other in work.glob("checkpoint-*"):
+        if other != folder:
+            shutil.rmtree(other)
+
+
+def restore(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put a saved state back; the answer is its counters."""
+    weights = load_file(folder / "adapter.safetensors")
+    with torch.no_grad():
+        for name, own in trained(model).items():
+            own.copy_(weights[name])
+    state = torch.load(folder / "state.pt", weights_only=True)
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    counters: dict[str, Any] = orjson.loads((folder / "counters.json").read_bytes())
+    return counters
