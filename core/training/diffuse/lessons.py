@@ -10,10 +10,10 @@ import numpy as np
 
 from ...draws import generator
 from ...errors import DivtoolError, InputError
+from ...models.tree.lazy import LazyTree, lazy_tree
 from ...models.tree.tokens import Tails, tails_of
 from ...models.tree.trie import Floats, TokenTrie
 from ..distribution import Fit, fit
-from .lazy import LazyLaw, lazy_law
 
 if TYPE_CHECKING:
     from ...models.language import LanguageModel
@@ -56,7 +56,7 @@ class Lesson:
     parts: tuple[Part, ...]
     boundary: str
     weights: Floats
-    law: LazyLaw | None = None
+    law: LazyTree | None = None
 
     @property
     def open(self) -> bool:
@@ -149,9 +149,7 @@ def _lazy_lesson(lm: LanguageModel, target: Target, end_token: str | None) -> Le
     assert target.law is not None
     if target.terminal == "none":
         raise DivtoolError('a law of so many values needs an end behind each: leave "terminal" out')
-    samples = target.law.draw(200, generator(0, "law", target.prompt_id))
-    samples = list(dict.fromkeys([*samples, target.law.text(target.law.low), target.law.text(target.law.high)]))
-    tails = list(_each_tails(lm, target, samples, end_token))
-    laws = [lazy_law(target.law, lm.tokenizer, samples, found) for found in tails]
-    parts = [Part(found.prompt_ids, law.trie, law.masses) for found, law in zip(tails, laws, strict=True)]
-    return Lesson(target, tuple(parts), tails[0].boundary, np.empty(0), laws[0])
+    prefills = target.prefills or (target.prefill,)
+    trees = [lazy_tree(lm, target.law, target.chat, prefill=own, end_token=end_token) for own in prefills]
+    parts = tuple(Part(tree.prompt_ids, tree.trie, tree.masses) for tree in trees)
+    return Lesson(target, parts, trees[0].boundary, np.empty(0), trees[0])

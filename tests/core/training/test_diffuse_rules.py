@@ -11,8 +11,10 @@ import pytest
 from divtool.core.catalog import METHODS
 from divtool.core.draws import generator
 from divtool.core.errors import ThresholdMissed, UsageError
+from divtool.core.models.tree.lazy import LazyTree
+from divtool.core.targets.laws import make_law
+from divtool.core.targets.prefixes import heaviest
 from divtool.core.training.capability import Capability, Change
-from divtool.core.training.diffuse.lazy import END, LazyLaw
 from divtool.core.training.diffuse.settings import DiffuseSettings
 from divtool.core.training.diffuse.stop import EarlyStop
 from divtool.core.training.distribution import Fit, fit
@@ -169,18 +171,11 @@ def test_nobody_else_knows_the_anchor_prompts() -> None:
     assert not set(prompts) & {item["prompt"] for item in guard_items().values()}
 
 
-def made_law(exact: int, monkeypatch: pytest.MonkeyPatch) -> tuple[LazyLaw, list[str]]:
+def made_law(exact: int) -> tuple[LazyTree, list[str]]:
     """A normal law with signs and a decimal, each symbol a token, the tree cut at so many beginnings."""
-    from divtool.core.models.tree.tokens import EndIds, Tails
-    from divtool.core.targets.laws import make_law
-    from divtool.core.training.diffuse import lazy
-
-    monkeypatch.setattr(lazy, "_EXACT", exact)
     law = make_law("norm", {"loc": 0.5, "scale": 2}, 1)
     symbols = {symbol: place for place, symbol in enumerate("0123456789.-")}
-    samples = law.texts()
-    tails = Tails([0], [tuple(symbols[c] for c in text) for text in samples], "template", EndIds(99, (99,)))
-    return lazy.lazy_law(law, None, samples, tails), samples
+    return LazyTree(law, [0], "template", (), symbols, 99, heaviest(law, exact)), law.texts()
 
 
 def edge_values(trie: Any) -> Any:
@@ -192,21 +187,21 @@ def edge_values(trie: Any) -> Any:
     return values
 
 
-def whole_loss(law: LazyLaw, texts: list[str]) -> float:
+def whole_loss(law: LazyTree, texts: list[str]) -> float:
     from divtool.core.models.tree.trie import TokenTrie
 
-    trie = TokenTrie.build([(*(law.tokens[c] for c in text), law.tokens[END]) for text in texts])
+    trie = TokenTrie.build([law.sequence(text) for text in texts])
     return -float(trie.edge_masses(law.law.masses()) @ edge_values(trie))
 
 
-def test_a_whole_lazy_tree_gives_the_loss_of_the_listed_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    law, texts = made_law(100_000, monkeypatch)
+def test_a_whole_lazy_tree_gives_the_loss_of_the_listed_values() -> None:
+    law, texts = made_law(100_000)
     assert -float(law.masses @ edge_values(law.trie)) == pytest.approx(whole_loss(law, texts), rel=1e-6)
     assert law.draw(generator(0, "x")) is None
 
 
-def test_a_cut_lazy_tree_gives_it_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
-    law, texts = made_law(25, monkeypatch)
+def test_a_cut_lazy_tree_gives_it_on_average() -> None:
+    law, texts = made_law(25)
     exact = -float(law.masses @ edge_values(law.trie))
     below = []
     for seed in range(60):
