@@ -24,7 +24,7 @@ def plan(*, mode: str, samples: int | None, variants: str, **settings: Any) -> P
 
     if variants not in ("on", "off"):
         raise unknown_name("value of --variants", variants, ("on", "off"))
-    counts = {} if samples is None else {"n": samples, "sequences": samples}
+    counts: dict[str, Any] = {} if samples is None else {"n": samples, "sequences": samples}
     return Plan(mode=_mode(mode), variants=variants == "on", **counts, **settings)
 
 
@@ -35,6 +35,12 @@ def _mode(name: str) -> Literal["auto", "exact", "bounds", "sampled"]:
         if name == known:
             return known
     raise unknown_name("mode", name, MODES)
+
+
+def threshold(fail_under: float | None) -> None:
+    """Raise `UsageError` for a score that does not exist."""
+    if fail_under is not None and not 0 <= fail_under <= 100:
+        raise UsageError(f"--fail-under {fail_under:g}: a score is a number from 0 to 100")
 
 
 def texts_only(plan: Plan, responses: str | None, endpoint: str | None) -> str | None:

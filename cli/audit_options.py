@@ -52,7 +52,7 @@ Arms = Annotated[
     str | None,
     typer.Option(
         "--arms",
-        help="Ask every prompt in variations too: system (behind a neutral system prompt), formats.",
+        help="Ask every prompt in variations too: system (behind a neutral system prompt), formats, scenarios.",
         metavar="NAME,…",
         rich_help_panel=_WHAT,
     ),
@@ -75,7 +75,12 @@ Variants = Annotated[
         rich_help_panel=_HOW,
     ),
 ]
-Samples = Annotated[int, typer.Option("-n", "--samples", help="sampled: responses a prompt.", rich_help_panel=_HOW)]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "-n", "--samples", help="sampled: responses a prompt (1000; for sequences 200).", rich_help_panel=_HOW
+    ),
+]
 Tau = Annotated[
     float, typer.Option("--tau", help="bounds: stop when so little mass is unexplored.", rich_help_panel=_HOW)
 ]

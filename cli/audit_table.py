@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import console
+from .audit_sequences import show_robustness, show_sequences
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -31,8 +32,10 @@ def show(records: Rows, summary: Mapping[str, Any]) -> None:
     if len(records) <= _MOST_BARS:
         for record in records:
             _show_bars(record)
+    show_sequences(records)
     _show_comparison(summary.get("compare"))
     _show_score(summary)
+    show_robustness(summary.get("robustness", ()))
 
 
 def _show_task(task: str, rows: Rows) -> None:

@@ -54,7 +54,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     from rich.markup import escape
     from rich.table import Table
 
-    view = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    view = Table(
+        title=escape(clean(title)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for place, column in enumerate(columns):
         numeric = place > 0 and all(isinstance(row[place], (int, float)) or row[place] is None for row in rows)
         view.add_column(column, justify="right" if numeric else "left", overflow="fold")

@@ -69,9 +69,9 @@ def train(
     Reads pairs of divtool select, texts, or target records, and writes a folder that plain PEFT loads: adapter,
     train_log.jsonl, README.md. Nothing goes to standard output.
     """
+    from ..core.methods.train_options import preset_of, refuse_foreign, settings_class
     from ..core.models.options import LoadOptions
     from ..core.training.job import Tell, TrainJob
-    from ..core.training.options import preset_of, refuse_foreign, settings_class
     from ..core.training.run_settings import settings_for
 
     if method is None:

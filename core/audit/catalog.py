@@ -16,7 +16,8 @@ from ..targets.builtin import builtin_targets
 from ..targets.lists import items, prompt_file
 from .given import target_prompts
 from .listed import position_prompts, position_tasks, weighted_prompts, weighted_tasks
-from .numeric import law_prompts, law_tasks
+from .numeric import LAWS, law_names, law_prompts, law_summary, law_task
+from .sequence_tasks import sequence_prompts, sequence_tasks
 from .task import AuditOption, AuditPrompt, AuditTask, Format
 from .wordings import WORDINGS, asked
 
@@ -29,12 +30,23 @@ class BuiltIn:
     """A built-in task and the prompts that ask for it.
 
     Attributes:
-        task: The options and their target.
+        id: Its name.
+        family: Its family.
+        summary: It in a line.
+        make: Makes the options and their target; for a law that takes SciPy.
         prompts: The task in some wordings and a format; tasks that are asked in one way of their own take none.
     """
 
-    task: AuditTask
+    id: str
+    family: str
+    summary: str
+    make: Callable[[], AuditTask]
     prompts: Callable[[Sequence[str], Format], list[AuditPrompt]]
+
+    @property
+    def task(self) -> AuditTask:
+        """The options and their target."""
+        return self.make()
 
 
 @cache
@@ -45,10 +57,11 @@ def built_in() -> Mapping[str, BuiltIn]:
         *map(_worded, rows),
         *(_listed(task, position_prompts) for task in position_tasks()),
         *(_listed(task, weighted_prompts) for task in weighted_tasks()),
-        *(_listed(task, law_prompts) for task in law_tasks()),
+        *(_listed(task, sequence_prompts) for task in sequence_tasks()),
+        *map(_law, law_names()),
         *(_given(prompt) for name in _TARGETS for prompt in target_prompts(builtin_targets(name), family=name)),
     ]
-    return {one.task.id: one for one in found}
+    return {one.id: one for one in found}
 
 
 def _worded(row: Mapping[str, Any]) -> BuiltIn:
@@ -62,29 +75,50 @@ def _worded(row: Mapping[str, Any]) -> BuiltIn:
             for wording, text in texts.items()
         ]
 
-    return BuiltIn(task, prompts)
+    return _made(task, prompts)
+
+
+def _made(task: AuditTask, prompts: Callable[[Sequence[str], Format], list[AuditPrompt]]) -> BuiltIn:
+    return BuiltIn(task.id, task.family, _summary(task), lambda: task, prompts)
+
+
+def _summary(task: AuditTask) -> str:
+    options = task.options
+    named = f"{len(options)} options, {options[0].text} to {options[-1].text}"
+    if task.sequence is None:
+        return f"{task.family}: {named}"
+    return f"{task.family}: {'an order of' if task.sequence.shuffle else f'{task.sequence.length} out of'} {named}"
+
+
+def _law(name: str) -> BuiltIn:
+    """A numeric law."""
+    return BuiltIn(
+        name,
+        LAWS,
+        law_summary(name),
+        lambda: law_task(name),
+        lambda _, answer_format: law_prompts(law_task(name), answer_format),
+    )
 
 
 def _listed(task: AuditTask, make: Callable[[AuditTask, Format], list[AuditPrompt]]) -> BuiltIn:
     """A task that makes its own prompts."""
-    return BuiltIn(task, lambda _, answer_format: make(task, answer_format))
+    return _made(task, lambda _, answer_format: make(task, answer_format))
 
 
 def _given(prompt: AuditPrompt) -> BuiltIn:
     """A prompt of the built-in targets, as it is trained."""
-    return BuiltIn(prompt.task, lambda *_: [prompt])
+    return _made(prompt.task, lambda *_: [prompt])
 
 
 def entries() -> list[Entry]:
     """The tasks as rows of the list of tasks."""
-    return [_entry(one.task) for one in built_in().values()]
+    return [_entry(one) for one in built_in().values()]
 
 
-def _entry(task: AuditTask) -> Entry:
-    options = task.options
-    summary = f"{task.family}: {len(options)} options, {options[0].text} to {options[-1].text}"
-    source = "after arXiv 2404.10859; wording ours" if task.family == "diffuse" else "ours"
-    return Entry(task.id, "audit.catalog:built_in", summary, source, ("random-audit",))
+def _entry(one: BuiltIn) -> Entry:
+    source = "after arXiv 2404.10859; wording ours" if one.family == "diffuse" else "ours"
+    return Entry(one.id, "audit.catalog:built_in", one.summary, source, ("random-audit",))
 
 
 @cache
@@ -103,10 +137,10 @@ def named_tasks(name: str) -> list[BuiltIn]:
     found = [
         one
         for id_, one in built_in().items()
-        if name in (id_, one.task.family) or id_.startswith(f"{name}/") or ("*" in name and fnmatchcase(id_, name))
+        if name in (id_, one.family) or id_.startswith(f"{name}/") or ("*" in name and fnmatchcase(id_, name))
     ]
     if not found:
-        families = [one.task.family for one in built_in().values()]
+        families = [one.family for one in built_in().values()]
         short = [id_ for id_ in built_in() if "/" not in id_]
         raise unknown_name("audit task", name, dict.fromkeys((*families, *short)))
     return found

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from ..errors import InputError, unknown_name
 from .catalog import builtin_prompts, distinct, preset_prompts
+from .robustness import SCENARIO
 from .task import FORMATS, AuditPrompt, Format
-from .wordings import WORDINGS, neutral_system
+from .wordings import WORDINGS, neutral_system, scenarios
 
-# The variations of a prompt: behind a neutral system prompt, and in the other answer formats.
-ARMS = ("system", "formats")
+# The variations of a prompt: behind a neutral system prompt, in the other answer formats, in five scenarios.
+ARMS = ("system", "formats", "scenarios")
 DEFAULT_PRESET = "quick"
 
 
@@ -70,6 +71,14 @@ class Choice:
                 replace(prompt, chat=(system, *prompt.chat), arm=arm)
                 for prompt in plain
                 if not prompt.arm and prompt.chat[0][0] != "system"
+            ]
+        if arm == "scenarios":
+            return [
+                replace(prompt, chat=(*before, (role, text.replace("{prompt}", content))), arm=f"{SCENARIO}{name}")
+                for name, text in scenarios().items()
+                for prompt in plain
+                for *before, (role, content) in (prompt.chat,)
+                if not prompt.arm
             ]
         others = [known for known in FORMATS if known != self.format]
         return [

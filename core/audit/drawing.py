@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from .task import AuditPrompt
 
 MAX_NEW_TOKENS = 64
+_TOKENS_A_SYMBOL = 6  # of a written sequence, with what separates it
 _SEEDS = 2**31
 
 
 class Drawn(Protocol):
-    """Where the responses of sampled mode come from.
+    """Where the responses of sampled mode come from."""
 
-    Attributes:
-        sent: The parameters of the draws, for the record.
-    """
-
-    sent: dict[str, Any]
+    def sent(self, prompt: AuditPrompt) -> dict[str, Any]:
+        """The parameters of the draws, for the record."""
 
     def texts(self, prompt: AuditPrompt, n: int) -> tuple[list[str], list[str | None]]:
         """So many responses, each without the prefill, and why each ended."""
+
+
+def max_new_tokens(prompt: AuditPrompt) -> int:
+    """The longest response in tokens: 64, and more for a sequence."""
+    form = prompt.task.sequence
+    return MAX_NEW_TOKENS if form is None else max(MAX_NEW_TOKENS, _TOKENS_A_SYMBOL * form.length)
 
 
 class LocalDraws:
@@ -44,16 +48,19 @@ class LocalDraws:
         self, backend: Backend, seed: int, batch_size: int = 64, on_done: Callable[[int], None] = ignore_tokens
     ) -> None:
         self._backend, self._seed, self._batch_size, self._on_done = backend, seed, batch_size, on_done
-        self._decoding = Decoding(max_new_tokens=MAX_NEW_TOKENS)
-        self.sent = self._decoding.params("direct")
+
+    def sent(self, prompt: AuditPrompt) -> dict[str, Any]:
+        """The parameters of the draws, for the record."""
+        return Decoding(max_new_tokens=max_new_tokens(prompt)).params("direct")
 
     def texts(self, prompt: AuditPrompt, n: int) -> tuple[list[str], list[str | None]]:
         """So many responses, each without the prefill, and why each ended."""
         requests = [Request(prompt.chat, (self._seed, prompt.prompt_id, i, 1), prompt.prefill) for i in range(n)]
+        decoding = Decoding(max_new_tokens=max_new_tokens(prompt))
         texts: list[str] = []
         reasons: list[str | None] = []
         for start in range(0, n, self._batch_size):
-            draws = self._backend.draw(requests[start : start + self._batch_size], self._decoding)
+            draws = self._backend.draw(requests[start : start + self._batch_size], decoding)
             texts += [behind_prefill(draw.text, prompt.prefill) for draw in draws]
             reasons += [draw.finish_reason for draw in draws]
             self._on_done(len(draws))
@@ -74,7 +81,10 @@ class EndpointDraws:
         self, endpoint: Endpoint, model: str, seed: int, on_done: Callable[[int], None] = ignore_tokens
     ) -> None:
         self._endpoint, self._model, self._seed, self._on_done = endpoint, model, seed, on_done
-        self.sent: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "max_tokens": MAX_NEW_TOKENS}
+
+    def sent(self, prompt: AuditPrompt) -> dict[str, Any]:
+        """The parameters of the draws, for the record."""
+        return {"temperature": 1.0, "top_p": 1.0, "max_tokens": max_new_tokens(prompt)}
 
     def texts(self, prompt: AuditPrompt, n: int) -> tuple[list[str], list[str | None]]:
         """So many responses and why each ended."""
@@ -83,7 +93,7 @@ class EndpointDraws:
         messages = [{"role": role, "content": content} for role, content in prompt.chat]
         seeds = generator(self._seed, prompt.prompt_id).integers(0, _SEEDS, size=n).tolist()
         optional = frozenset({"top_p", "seed"})
-        chats = [Chat(self._model, messages, {**self.sent, "seed": seed}, optional) for seed in seeds]
+        chats = [Chat(self._model, messages, {**self.sent(prompt), "seed": seed}, optional) for seed in seeds]
         answers = self._endpoint.ask(chats, lambda _, __: self._on_done(1))
         return [answer.text for answer in answers], [answer.finish_reason for answer in answers]
 

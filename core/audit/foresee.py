@@ -45,7 +45,7 @@ class Foreseen:
 
 def foresee_texts(prompts: Sequence[AuditPrompt], plan: Plan) -> Foreseen:
     """What sampled mode would take: one request a response."""
-    return Foreseen(len(prompts), _options(prompts), responses=plan.n * len(prompts))
+    return Foreseen(len(prompts), _options(prompts), responses=sum(map(plan.draws, prompts)))
 
 
 def foresee(lm: LanguageModel, prompts: Sequence[AuditPrompt], plan: Plan) -> Foreseen:
@@ -66,7 +66,7 @@ def foresee(lm: LanguageModel, prompts: Sequence[AuditPrompt], plan: Plan) -> Fo
         _options(prompts),
         nodes=sum(sizes),
         beginnings=len(by_mode["bounds"]) * (plan.max_nodes or default_nodes(lm)),
-        responses=plan.n * len(by_mode["sampled"]),
+        responses=sum(map(plan.draws, by_mode["sampled"])),
         seconds=_seconds(lm, exact, sizes, plan),
     )
 

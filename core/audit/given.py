@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..errors import InputError
 from ..targets.target import Target
@@ -13,7 +13,9 @@ from .task import AuditOption, AuditPrompt, AuditTask, Format
 _BRACED = re.compile(r"\{([^{}]+)\}")
 
 
-def target_prompts(targets: Iterable[Target], *, family: str = "") -> list[AuditPrompt]:
+def target_prompts(
+    targets: Iterable[Target], *, family: str = "", skipped: Callable[[InputError], None] | None = None
+) -> list[AuditPrompt]:
     """The records as prompts, as they are: no format clause, no wordings.
 
     Records with one `task` are wordings of it; without that key the `prompt_id` is the task. Answers that all stand in
@@ -22,6 +24,7 @@ def target_prompts(targets: Iterable[Target], *, family: str = "") -> list[Audit
     Args:
         targets: Target records.
         family: The family of all tasks; by default the record's, or "custom".
+        skipped: Hears why a record is left out; None: a bad record ends the reading.
 
     Raises:
         InputError: Options that cannot be audited, or two records of one task with different targets.
@@ -30,12 +33,14 @@ def target_prompts(targets: Iterable[Target], *, family: str = "") -> list[Audit
     counts: dict[str, int] = {}
     prompts = []
     for target in targets:
-        task, answer_format = _task(target, family)
-        first, where = tasks.setdefault(task.id, (task, target.where))
-        if first.options != task.options:
-            raise InputError(
-                target.where, f"task '{task.id}' has other targets than at {where}", "give it another task name"
-            )
+        try:
+            task, answer_format = _task(target, family)
+            first = _first(tasks, task, target.where)
+        except InputError as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            continue
         counts[task.id] = counts.get(task.id, 0) + 1
         prompts.append(
             AuditPrompt(
@@ -48,6 +53,14 @@ def target_prompts(targets: Iterable[Target], *, family: str = "") -> list[Audit
             )
         )
     return prompts
+
+
+def _first(tasks: dict[str, tuple[AuditTask, str]], task: AuditTask, where: str) -> AuditTask:
+    """The task as its first record has it."""
+    first, earlier = tasks.setdefault(task.id, (task, where))
+    if first.options != task.options:
+        raise InputError(where, f"task '{task.id}' has other targets than at {earlier}", "give it another task name")
+    return first
 
 
 def given_wording(number: int) -> str:

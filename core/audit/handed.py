@@ -9,8 +9,8 @@ from ..jsonl import Row
 from ..records import check_response, messages, require
 from .drawing import behind_prefill
 from .reading import Reading
-from .sampled import read_counts
 from .task import FORMATS, AuditPrompt, Format
+from .texts import read_texts
 
 _REMEDY = "draw them with divtool sample --builtin audit/…, or give the --spec that has the task"
 
@@ -69,7 +69,7 @@ class HandedOver:
             task=usual.task,
             wording=data.get("wording", usual.wording),
             format=answer_format,
-            arm=data.get("arm", ""),
+            arm=data.get("arm", usual.arm if usual.task.sequence is not None else ""),
             chat=tuple((message["role"], message["content"]) for message in messages(data["prompt"])),
             prefill=prefill if isinstance(prefill, str) else "",
             terminal=usual.terminal,
@@ -83,7 +83,7 @@ def _names(data: Mapping[str, Any]) -> tuple[Any, ...]:
 def group_reading(prompt: AuditPrompt, group: list[Row], seed: int) -> Reading:
     """What the responses of a group say."""
     texts = [behind_prefill(row.data["response"], prompt.prefill) for row in group]
-    return read_counts(prompt, texts, [row.data.get("finish_reason") for row in group], seed)
+    return read_texts(prompt, texts, [row.data.get("finish_reason") for row in group], seed)
 
 
 def group_model(group: list[Row]) -> str:

@@ -13,15 +13,32 @@ from ..targets.lists import prompt_file
 from .task import AuditOption, AuditPrompt, AuditTask, Format
 from .wordings import with_clause
 
+LAWS = "laws"
+
+
+def law_names() -> tuple[str, ...]:
+    """The tasks of the family "laws", by their names alone: making one takes SciPy."""
+    return tuple(_rows())
+
 
 @cache
-def law_tasks() -> tuple[AuditTask, ...]:
-    """The tasks of the family "laws".
+def law_task(name: str) -> AuditTask:
+    """A task of the family "laws".
 
     The options of a law of whole numbers are its values. Those of a law with decimals are bins: the text of a value
     without its last decimal stands for all values that begin so.
     """
-    return tuple(_task(name, row) for name, row in _rows().items())
+    row = _rows()[name]
+    law = make_law(row["law"]["name"], row["law"]["args"], row["decimals"])
+    options = tuple(AuditOption(text, mass) for text, mass in _masses(law).items())
+    return AuditTask(id=name, family=LAWS, options=options, ordinal=True, law=law)
+
+
+def law_summary(name: str) -> str:
+    """A task of the family "laws" in a line."""
+    row = _rows()[name]
+    args = ", ".join(f"{key} {value}" for key, value in row["law"]["args"].items())
+    return f"{LAWS}: {row['law']['name']}{f' with {args}' if args else ''}, {row['decimals']} decimals"
 
 
 def law_prompts(task: AuditTask, answer_format: Format = "bare") -> list[AuditPrompt]:
@@ -40,12 +57,6 @@ def law_prompts(task: AuditTask, answer_format: Format = "bare") -> list[AuditPr
 def _rows() -> Mapping[str, Any]:
     rows = [orjson.loads(line) for line in prompt_file("audit/laws.jsonl").splitlines()]
     return {row["id"]: row for row in rows}
-
-
-def _task(name: str, row: Mapping[str, Any]) -> AuditTask:
-    law = make_law(row["law"]["name"], row["law"]["args"], row["decimals"])
-    options = tuple(AuditOption(text, mass) for text, mass in _masses(law).items())
-    return AuditTask(id=name, family="laws", options=options, ordinal=True, law=law)
 
 
 def _masses(law: Law) -> dict[str, float]:

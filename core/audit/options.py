@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from ..errors import InputError
+from ..targets.laws import is_number
 from .parser import ambiguities
 from .task import AuditOption
 
@@ -55,14 +56,17 @@ def shares(weights: Sequence[object], where: str, place: Callable[[int], str]) -
     """
     numbers: list[float] = []
     for number, weight in enumerate(weights):
-        good = isinstance(weight, (int, float)) and not isinstance(weight, bool) and math.isfinite(weight)
-        if not good or weight < 0:  # type: ignore[operator]
-            raise InputError(where, f"the weight of {place(number)} is {weight}, not a number of 0 or more")
+        if not (is_number(weight) and weight >= 0):  # type: ignore[operator]
+            found = str(weight)[:20] if isinstance(weight, int | float) else repr(weight)[:20]
+            raise InputError(where, f"the weight of {place(number)} is {found}, not a finite number of 0 or more")
         numbers.append(float(weight))  # type: ignore[arg-type]
-    total = math.fsum(numbers)
-    if total <= 0:
+    largest = max(numbers)
+    if largest <= 0:
         raise InputError(where, "all weights are 0", "give at least one option a weight above 0")
-    return [number / total for number in numbers]
+    # Divided by the largest first: a sum of huge weights would be infinite.
+    scaled = [number / largest for number in numbers]
+    total = math.fsum(scaled)
+    return [number / total for number in scaled]
 
 
 def is_ordinal(texts: Sequence[str]) -> bool:

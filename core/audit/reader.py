@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from ..draws import generator
+from ..errors import DivtoolError
 from .drawing import LocalDraws
 from .reading import Mode, Reading
-from .sampled import read_counts
+from .texts import read_texts
 
 if TYPE_CHECKING:
     from ..models.language import LanguageModel
@@ -53,9 +54,16 @@ class TextReader:
 
     def read(self, prompt: AuditPrompt, mode: Mode | None = None) -> Reading:
         """Draw responses and count them."""
-        texts, reasons = self._drawn.texts(prompt, self._plan.n)
-        reading = read_counts(prompt, texts, reasons, self._plan.seed)
-        return replace(reading, extras={**reading.extras, "sampling": dict(self._drawn.sent)})
+        return self.counted(prompt, *self.drawn(prompt))
+
+    def drawn(self, prompt: AuditPrompt) -> tuple[list[str], list[str | None]]:
+        """Responses and why each ended."""
+        return self._drawn.texts(prompt, self._plan.draws(prompt))
+
+    def counted(self, prompt: AuditPrompt, texts: Sequence[str], reasons: Sequence[str | None]) -> Reading:
+        """What responses say."""
+        reading = read_texts(prompt, texts, reasons, self._plan.seed)
+        return replace(reading, extras={**reading.extras, "sampling": self._drawn.sent(prompt)})
 
 
 class ModelReader:
@@ -83,17 +91,22 @@ class ModelReader:
         Raises:
             DivtoolError: The tokenizer has no end token, or the model's numbers cannot be used.
         """
+        exact = [prompt for prompt in prompts if self._plan.mode_for(prompt) == "exact"]
+        told = [prompt for prompt in prompts if self._plan.mode_for(prompt) != "sampled"]
+        for prompt in prompts:
+            if self._plan.mode_for(prompt) == "sampled":
+                _check_room(self._lm, prompt)
+        if not told:
+            return
+        self._ends = self._find_ends(told)
+        if exact:
+            self._checked = self._check(_longest_and_drawn(exact, self._plan.seed), self._ends)
+
+    def _check(self, cases: Sequence[AuditPrompt], ends: EndIds) -> Checked:
         from .engine import self_check
 
-        exact = [prompt for prompt in prompts if self._plan.mode_for(prompt) == "exact"]
-        if self._plan.mode == "sampled" or not prompts:
-            return
-        self._ends = self._find_ends(prompts)
-        if exact:
-            cases = _longest_and_drawn(exact, self._plan.seed)
-            self._checked = self_check(
-                self._lm, cases, ends=self._ends, variants=self._plan.variants, seed=self._plan.seed, tell=self._tell
-            )
+        plan = self._plan
+        return self_check(self._lm, cases, ends=ends, variants=plan.variants, seed=plan.seed, tell=self._tell)
 
     def _find_ends(self, prompts: Sequence[AuditPrompt]) -> EndIds:
         from .engine import EndIds, end_ids
@@ -114,12 +127,15 @@ class ModelReader:
         """
         from .engine import bounds_reading, informative
 
+        if prompt.task.sequence is not None:
+            return self._sequences(prompt)
         wanted = mode or self._plan.mode_for(prompt)
         if wanted == "sampled":
             return self._texts.read(prompt)
         assert self._ends is not None
         if wanted == "exact":
-            assert self._checked is not None
+            if self._checked is None:  # An open set whose baseline was read exactly.
+                self._checked = self._check([prompt], self._ends)
             return self._exact(prompt, self._ends, self._checked)
         reading = bounds_reading(self._lm, prompt, ends=self._ends, budget=self._budget())
         if mode is None and self._plan.mode == "auto" and not informative(reading):
@@ -129,6 +145,18 @@ class ModelReader:
             )
             return self._texts.read(prompt)
         return reading
+
+    def _sequences(self, prompt: AuditPrompt) -> Reading:
+        """Sequences are drawn; exact mode reads the law of the next symbol behind some of them too."""
+        texts, reasons = self._texts.drawn(prompt)
+        reading = self._texts.counted(prompt, texts, reasons)
+        form = prompt.task.sequence
+        if self._plan.mode != "exact" or form is None or form.shuffle:
+            return reading
+        from .next_symbol import next_symbol
+
+        law = next_symbol(self._lm, prompt, texts, seed=self._plan.seed)
+        return replace(reading, extras={**reading.extras, "sequence": {**reading.extras["sequence"], "next": law}})
 
     def _exact(self, prompt: AuditPrompt, ends: EndIds, checked: Checked) -> Reading:
         from .decoders import GRID
@@ -143,6 +171,19 @@ class ModelReader:
         from .engine import Budget, default_nodes
 
         return Budget(tau=self._plan.tau, nodes=self._plan.max_nodes or default_nodes(self._lm))
+
+
+def _check_room(lm: LanguageModel, prompt: AuditPrompt) -> None:
+    """Raise where a prompt leaves no room for an answer: trees and bounds see that for themselves."""
+    from ..models.chat import chat_ids
+    from ..models.likelihood import fits
+
+    length = len(chat_ids(lm.tokenizer, prompt.chat, prefill=prompt.prefill))
+    if not fits(lm, length + 1):
+        limit = lm.model.config.get_text_config().max_position_embeddings
+        raise DivtoolError(
+            f"task '{prompt.task.id}': its prompt has {length:,} tokens and the model's context {limit:,}"
+        )
 
 
 def _longest_and_drawn(prompts: Sequence[AuditPrompt], seed: int) -> list[AuditPrompt]:

@@ -10,7 +10,9 @@ from .comparison import comparison
 from .earlier import Key, key_of, same_run
 from .handed import HandedOver, group_model, group_reading
 from .position import position_summary
+from .record import asked_text
 from .record import record as audit_record
+from .robustness import robustness_summary
 from .score import aggregates
 from .weighted import weighted_summary
 
@@ -90,13 +92,23 @@ def pending(
         made: What records of this run hold: model, seed, params.
         compared: The model that the record of a prompt is compared with; None for no comparison.
     """
-    keys = {prompt.key for prompt in prompts}
+    asked = {prompt.key: prompt for prompt in prompts}
     done: dict[Key, Record] = {}
     for record in earlier:
         key = key_of(record)
-        if key in keys and same_run(record, made, compared(key)):
+        if key in asked and _answers(record, asked[key]) and same_run(record, made, compared(key)):
             done[key] = record
     return [prompt for prompt in prompts if prompt.key not in done], list(done.values())
+
+
+def _answers(record: Record, prompt: AuditPrompt) -> bool:
+    """Whether a record is of this very prompt: a specification may have changed, or the beginning of the answer."""
+    options = [(option.get("text"), option.get("target")) for option in record["options"]]
+    return (
+        record.get("prompt") == asked_text(prompt)
+        and record.get("prefill", "") == prompt.prefill
+        and options == [(option.text, option.target) for option in prompt.task.options]
+    )
 
 
 def summary(records: Sequence[Record], planned: Iterable[AuditPrompt], baseline: Baseline | None, seed: int) -> Record:
@@ -104,14 +116,16 @@ def summary(records: Sequence[Record], planned: Iterable[AuditPrompt], baseline:
 
     Returns:
         `model`, the keys of `aggregates`; with a baseline `compare`, the keys of `comparison` and `missing`; where
-        options were listed in several orders, `position`; where chances were stated, `weighted`.
+        options were listed in several orders, `position`; where chances were stated, `weighted`; where tasks were
+        asked in several ways, `robustness`.
     """
     families = {prompt.task.id: prompt.task.family for prompt in planned if prompt.scored}
     model = records[0]["model"] if records else None
     found: Record = {"model": model, **aggregates(records, planned=families, seed=seed)}
     if baseline is not None:
         found["compare"] = {**comparison(records, seed=seed), "missing": baseline.missing}
-    for name, value in (("position", position_summary(records)), ("weighted", weighted_summary(records))):
-        if value:
+    parts = {"position": position_summary, "weighted": weighted_summary, "robustness": robustness_summary}
+    for name, part in parts.items():
+        if value := part(records):
             found[name] = value
     return found

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..draws import generator
 from ..resampling import benjamini_hochberg
+from .beginnings import Beginnings
 from .counts import collision_entropy_bits, corrected_tv, g_test, miller_madow_bits, mmd2, tv_null, wilson
 from .parser import Parser
 from .reading import Reading
@@ -36,9 +37,11 @@ def read_counts(prompt: AuditPrompt, texts: Sequence[str], finish_reasons: Itera
     Returns:
         A reading in mode "sampled" with shares of all n responses and Wilson intervals at level α/K. Its extras are
         the keys of `sampling_statistics`, ``finish_reasons`` (how many ended so) and ``lenient_valid_mass`` (share of
-        responses that mention one option only; 0-1, shown beside the strict ``valid_mass``).
+        responses that mention one option only; 0-1, shown beside the strict ``valid_mass``). Where answers have no
+        end, a response counts for the option that it begins with, and ``match`` is "beginning".
     """
-    parser = Parser(prompt.task, prompt.format)
+    endless = prompt.terminal == "none"
+    parser = (Beginnings if endless else Parser)(prompt.task, prompt.format)
     size, n = len(prompt.task.options), len(texts)
     distinct = Counter(texts)  # each text is read once
     counts = np.zeros(size, dtype=np.int64)
@@ -61,6 +64,7 @@ def read_counts(prompt: AuditPrompt, texts: Sequence[str], finish_reasons: Itera
             **sampling_statistics(counts, n, targets(prompt.task), seed, prompt.task.id, prompt.wording),
             "lenient_valid_mass": lenient / n,
             "finish_reasons": dict(sorted(reasons.items())),
+            **({"match": "beginning"} if endless else {}),
         },
     )
 

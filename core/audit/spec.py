@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from ..errors import InputError, unknown_name
 from ..jsonl import Row
 from .given import given_wording, target_prompts
 from .options import check_options, is_ordinal, shares
+from .spec_file import load_spec
 from .task import FORMATS, AuditOption, AuditPrompt, AuditTask, Format, Limits
 from .wordings import WORDINGS, asked, with_clause
 
@@ -39,33 +39,18 @@ def read_spec(
     """
     path = Path(source)
     if path.suffix in _FULLER and path.is_file():
-        content = _loaded(path)
+        content = load_spec(path)
         if path.suffix != ".json" or (isinstance(content, dict) and "tasks" in content):
             return _fuller(content, source)
     from ..targets.read import read_targets
 
-    return target_prompts(read_targets(source, skip_bad=skip_bad, warn=warn))
-
-
-def _loaded(path: Path) -> Any:
-    """The content of a YAML or JSON file.
-
-    Raises:
-        InputError: It cannot be read, with the line.
-    """
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}", f"not valid JSON ({error.msg})") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InputError(where, f"not valid YAML ({error.problem})") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(str(path), f"cannot be read ({' '.join(str(error).split())})") from None
+    targets = read_targets(source, skip_bad=skip_bad, warn=warn)
+    if not skip_bad:
+        return target_prompts(targets)
+    prompts = target_prompts(targets, skipped=lambda error: warn(f"left out: {error}"))
+    if not prompts:
+        raise InputError(source, "no usable record")
+    return prompts
 
 
 def _fuller(content: Any, source: str) -> list[AuditPrompt]:
@@ -136,7 +121,7 @@ class _Entry:
         weighted = [weight is not None for weight in weights]
         target = self.row.get("target", "weights" if any(weighted) else "uniform")
         if target not in ("uniform", "weights"):
-            raise unknown_name(f"target of {self.source}: {self.path}", str(target), ("uniform", "weights"))
+            raise self.fault(str(unknown_name("target", str(target), ("uniform", "weights"))))
         if target == "weights" and not all(weighted):
             raise self.fault(f"options[{weighted.index(False)}] has no weight", "give every option one, or none")
         parts = weights if target == "weights" else [1] * len(rows)
@@ -177,6 +162,8 @@ class _Entry:
             raise self.fault("has both 'prompts' and 'thing' or 'device'", "give one or the other")
         if not isinstance(given, list) or not given or not all(isinstance(t, str) and t.strip() for t in given):
             raise self.fault("'prompts' is no list of texts")
+        if len(set(given)) < len(given):
+            raise self.fault("'prompts' has one text twice", "name it once")
         return given
 
     def _format(self) -> Format:
@@ -184,7 +171,7 @@ class _Entry:
         for known in FORMATS:
             if name == known:
                 return known
-        raise unknown_name(f"format at {self.source}: {self.path}", str(name), FORMATS)
+        raise self.fault(str(unknown_name("format", str(name), FORMATS)))
 
     def _limits(self) -> Limits:
         usual = Limits()

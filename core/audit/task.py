@@ -50,6 +50,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceForm:
+    """How many symbols an answer is made of, where it is a sequence.
+
+    Attributes:
+        length: Symbols asked for.
+        shuffle: Every option stands in it once: the answer is an order of the options.
+    """
+
+    length: int
+    shuffle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AuditTask:
     """A set of answers with a target law.
 
@@ -61,6 +74,7 @@ class AuditTask:
         open: Answers off the list are answers too.
         limits: When it passes.
         law: The numeric law that the options were enumerated from, if any.
+        sequence: Set where an answer is a sequence of options, each with the target as its law.
     """
 
     id: str
@@ -70,6 +84,7 @@ class AuditTask:
     open: bool = False
     limits: Limits = field(default_factory=Limits)
     law: Law | None = None
+    sequence: SequenceForm | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

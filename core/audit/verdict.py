@@ -22,7 +22,8 @@ def verdict(reading: Reading, task: AuditTask) -> dict[str, Any]:
     Exact: pass if TV and valid mass keep the limits, fail above ``warn_tv``, else warn. Bounds: pass by the highest
     TV and the lowest valid mass, fail by the lowest TV. Sampled: pass if the upper end of TV's interval keeps the limit
     and Wilson's lower end of the valid mass is at most .01 below its own, fail by the lower end of TV's. A sample whose
-    noise floor exceeds half the limit, or of fewer than 30 responses, does not pass.
+    noise floor exceeds half the limit, or of fewer than 30 responses, does not pass. Of sequences, the gap between
+    repetitions and their chance is held against the same limits as TV, and the worse of the two counts.
 
     Args:
         reading: What was read.
@@ -52,14 +53,16 @@ def _by_size(tv_low: float, tv_high: float, valid_low: float, task: AuditTask, s
 def _of_sample(reading: Reading, task: AuditTask) -> dict[str, Any]:
     """The verdict on responses, with what a larger sample would take."""
     known, floor = reading.extras, task.limits.pass_tv / 2
-    found = _by_size(known["tv_ci_low"], known["tv_ci_high"], known["valid_mass_low"], task, _SAMPLED_SLACK)
+    gap = known.get("sequence") or {}
+    low, high = (max(known[f"tv_ci_{end}"], gap.get(f"repeat_gap_{end}") or 0.0) for end in ("low", "high"))
+    found = _by_size(low, high, known["valid_mass_low"], task, _SAMPLED_SLACK)
     underpowered = floor > 0 and known["tv_null"] > floor
     assert reading.n is not None
     if found == "pass" and (underpowered or reading.n < FEW_RESPONSES):
         found = "warn"
     if not underpowered:
         return {"verdict": found, "underpowered": False}
-    if found == "fail" and known["tv_excess"] <= task.limits.warn_tv:
+    if found == "fail" and max(known["tv_excess"], gap.get("repeat_gap") or 0.0) <= task.limits.warn_tv:
         found = "warn"
     return {"verdict": found, "underpowered": True, "n_needed": draws_for_null(targets(task), floor)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import orjson
 
@@ -16,8 +17,8 @@ WORDINGS = ("w1", "w2", "w3", "w4", "w0")
 
 
 @cache
-def _file(name: str) -> Mapping[str, str]:
-    table: Mapping[str, str] = orjson.loads(prompt_file(f"audit/{name}.json"))
+def _file(name: str) -> Mapping[str, Any]:
+    table: Mapping[str, Any] = orjson.loads(prompt_file(f"audit/{name}.json"))
     return table
 
 
@@ -30,7 +31,7 @@ def asked(wording: str, thing: str, device: str, answer_format: Format) -> str:
         device: What would draw it: "a wheel shows every {thing} and is spun"; may hold `{thing}`.
         answer_format: How the answer is to be written.
     """
-    text = _file("wordings")[wording].replace("{device}", device).replace("{thing}", thing)
+    text = str(_file("wordings")[wording]).replace("{device}", device).replace("{thing}", thing)
     return with_clause(text, answer_format)
 
 
@@ -41,7 +42,13 @@ def with_clause(text: str, answer_format: Format) -> str:
 
 def neutral_system() -> str:
     """The system prompt of the arm "system"."""
-    return _file("arms")["system"]
+    return str(_file("arms")["system"])
+
+
+def scenarios() -> Mapping[str, str]:
+    """The texts of the arm "scenarios" by their names, each with `{prompt}` where the prompt stands."""
+    texts: Mapping[str, str] = _file("arms")["scenarios"]
+    return texts
 
 
 def check_format(name: str) -> Format:

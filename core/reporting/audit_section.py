@@ -14,6 +14,7 @@ from .audit_rows import LETTERS, AuditRow
 from .audit_totals import Totals, by_model, change
 from .blocks import Drawer, Figure, Folder, Section, Table
 from .load import Inputs
+from .sequence_table import sequence_table
 from .text import DASH, as_name, as_number, count, number, percent, plural, small, with_interval
 
 MOST_PICTURES = 600
@@ -38,6 +39,8 @@ def audit(inputs: Inputs, draw: Drawer) -> Section:
     left = MOST_PICTURES
     for model, total in models.items():
         aside = f" ({model})" if len(models) > 1 else ""
+        ordered = sequence_table(total.rows, f"Order of sequences{aside}")
+        section.tables += [ordered] if ordered is not None else []
         section.figures += overview(total.rows, aside, draw)
         for task, rows in _by_task(total.rows).items():
             drawn = [picture(row, draw) for row in rows[:left]]

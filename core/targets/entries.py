@@ -36,7 +36,14 @@ class _Repeated(dict[str, Any]):
 
 def loads(text: str) -> Any:
     """JSON in which an object keeps its repeated keys; NaN and infinities are read, so that a message can name them."""
-    value = json.loads(text, object_pairs_hook=_object)
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", text, 0) from None
+    except ValueError:  # Python reads no number of more than some thousand digits.
+        raise json.JSONDecodeError("a number has too many digits", text, 0) from None
     if "\\ud" in text.lower():
         try:
             json.dumps(value, ensure_ascii=False).encode()

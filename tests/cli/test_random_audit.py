@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -190,7 +192,12 @@ def test_an_endpoint_is_sampled(audit: Any, server: str) -> None:
         ("--endpoint http://localhost:1 --prefill x", "--prefill needs a model in this process"),
         ("--endpoint http://localhost:1 --adapter x", "--adapter goes on a model in this process"),
         ("--endpoint http://localhost:1 --compare smollm2-135m", "--compare takes a file of audit records"),
+        ("--responses - --arms system", "--responses are counted as they are: leave out --arms"),
+        ("--responses - --format json", "leave out --format, or draw them so with sample"),
+        ("--responses - -n 5", "leave out -n"),
+        ("--responses - --prefill x", "--prefill needs a model in this process: responses are counted as they are"),
         ("--regroup", "--regroup needs --responses"),
+        ("--fail-under nan", "--fail-under nan: a score is a number from 0 to 100"),
         ("--resume", "--resume needs -o FILE"),
         ("--summary -", "only -o takes - for standard output"),
     ],
@@ -226,8 +233,62 @@ def test_an_open_task_in_exact_mode_says_so(audit: Any, even: str) -> None:
     assert "fruit: exact mode reads the list; answers off it count as invalid" in stderr
 
 
+def test_sequences_are_read_from_responses(audit: Any) -> None:
+    rows = [
+        {"prompt_id": "s", "prompt": "Toss.", "task": "tosses-20", "response": "H, T, " * 10, "sample_index": i}
+        for i in range(40)
+    ]
+    (record,), stderr = audit("--responses", "-", stdin="\n".join(map(json.dumps, rows)).encode())
+    assert (record["arm"], record["sequence"]["kept"], record["verdict"]) == ("sequence", 40, "fail")
+    assert "repetition ratio 0 (" in stderr
+    assert "equal pairs 1 (9.54e-07)" in stderr
+    assert "no score: nothing that counts was audited" in stderr
+
+
+def test_lists_need_no_scipy(divtool: Any) -> None:
+    assert "law-normal\trandom-audit\tlaws: norm with loc 100, scale 15" in divtool("tasks").stdout.decode()
+    code = "import sys; from divtool.core.audit.catalog import entries; entries(); print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_lists_and_prompt_sets(divtool: Any) -> None:
     listed = divtool("tasks").stdout.decode()
     assert "weekday\trandom-audit\tdates: 7 options, Monday to Sunday\tours" in listed
     assert "story\teval" in listed
     assert "audit/diffuse-quick" in divtool("prompt-sets").stdout.decode()
+
+
+def test_markup_and_escapes_of_a_prompt_are_text(audit: Any, even: str, tmp_path: Path) -> None:
+    record = {"prompt": "Draw [/b] [bold]one[/bold] \x1b[31m\u202e", "task": "[/x]", "targets": ["1", "2"]}
+    (tmp_path / "t.jsonl").write_text(json.dumps(record))
+    _, stderr = audit("--model", even, "--spec", "t.jsonl")
+    assert "[/x]: 2 options" in stderr
+    assert "Draw [/b] [bold]one[/bold] \N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}" in stderr
+
+
+def test_resume_takes_no_record_of_another_prompt_or_number_format(audit: Any, even: str, tmp_path: Path) -> None:
+    command = ("--model", even, "--spec", "t.jsonl", "-o", "out.jsonl", "--resume")
+    for targets, more, lines in (
+        (["1", "2"], (), 1),
+        (["1", "2"], (), 1),
+        (["1", "3"], (), 2),
+        (["1", "3"], ("--prefill=1",), 3),
+        (["1", "3"], ("--prefill=1", "--dtype=bfloat16"), 4),
+    ):
+        (tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Draw.", "task": "lot", "targets": targets}))
+        audit(*command, *more)
+        assert len(_lines(tmp_path / "out.jsonl")) == lines
+
+
+def test_an_open_task_is_compared_with_an_exact_run(audit: Any, even: str) -> None:
+    command = ("--model", even, "--task", "fruit")
+    audit(*command, "--mode", "exact", "-o", "exact.jsonl")
+    records, _ = audit(*command, "--compare", "exact.jsonl")
+    assert [(record["mode"], record["compare"]["delta_tv"]) for record in records] == [("exact", 0)] * 5
+
+
+def test_a_prompt_longer_than_the_context(audit: Any, even: str, tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "river " * 2000, "task": "lot", "targets": ["1", "2"]}))
+    _, stderr = audit("--model", even, "--spec", "t.jsonl", "--mode", "sampled", status=1)
+    assert "and the model's context 1,024" in stderr

@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from divtool.core.audit import exact
 from divtool.core.audit.engine import EndIds, end_ids, exact_reading, self_check
 from divtool.core.audit.exact import answer_tree
-from divtool.core.audit.numeric import law_prompts, law_tasks
+from divtool.core.audit.numeric import law_prompts, law_task
 from divtool.core.audit.statistics import kl_bits, targets
 from divtool.core.errors import DivtoolError
 from divtool.core.models.language import LanguageModel
@@ -165,8 +165,7 @@ def test_answers_without_an_end_are_beginnings(terse: LanguageModel, audit_promp
 
 
 def test_bins_of_a_law(terse: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = next(task for task in law_tasks() if task.id == "law-standard-normal")
-    (prompt,) = law_prompts(task)
+    (prompt,) = law_prompts(law_task("law-standard-normal"))
     reading = read(terse, prompt)
     assert reading.extras["match"] == "beginning"
     assert reading.extras["checks"]["conservation"] < 1e-5
@@ -175,7 +174,7 @@ def test_bins_of_a_law(terse: LanguageModel, monkeypatch: pytest.MonkeyPatch) ->
         rows = terse.model(torch.tensor([[*tails.prompt_ids, *tails.tails[0]]])).logits[0].double().log_softmax(-1)
     start = len(tails.prompt_ids) - 1
     wanted = sum(float(rows[start + place, token]) for place, token in enumerate(tails.tails[0]))
-    place = [option.text for option in task.options].index("-1.2")
+    place = [option.text for option in prompt.task.options].index("-1.2")
     assert np.log(reading.p[place]) == pytest.approx(wanted, abs=1e-3)
 
     def joined(*args: Any, **more: Any) -> Any:

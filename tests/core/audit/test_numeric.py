@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from divtool.core.audit.numeric import law_prompts, law_tasks
+from divtool.core.audit.numeric import law_names, law_prompts, law_task
 
-TASKS = {task.id: task for task in law_tasks()}
+TASKS = {name: law_task(name) for name in law_names()}
 
 
 def test_whole_numbers_are_the_values() -> None:

@@ -130,7 +130,7 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
 
 def _draws(law: dict[str, int]) -> Any:
     texts = [text for text, count in law.items() for _ in range(count)]
-    return SimpleNamespace(sent={"temperature": 1.0}, texts=lambda prompt, n: (texts, ["stop"] * len(texts)))
+    return SimpleNamespace(sent=lambda _: {"temperature": 1.0}, texts=lambda prompt, n: (texts, ["stop"] * len(texts)))
 
 
 def test_samples_are_adjusted_in_the_end(tmp_path: Path) -> None:

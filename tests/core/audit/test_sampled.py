@@ -10,8 +10,10 @@ from scipy.optimize import brentq
 from scipy.stats import entropy, multinomial, norm, power_divergence
 
 from divtool.core.audit import counts as audit
+from divtool.core.audit.beginnings import Beginnings
 from divtool.core.audit.sampled import add_adjusted, read_counts
 from divtool.core.audit.statistics import total_variation
+from divtool.core.audit.task import AuditOption, AuditTask
 from divtool.core.resampling import benjamini_hochberg
 
 from .make import audited, prompt, sampled, task
@@ -163,3 +165,14 @@ def test_adjusted_p_values_are_monotone_and_sampled_alone() -> None:
     assert [adjusted for _, adjusted in pairs] == sorted(adjusted for _, adjusted in pairs)
     assert all(p <= adjusted <= 1 for p, adjusted in pairs)
     assert pairs[0][1] == pytest.approx(min(3 * pairs[0][0], 1.5 * pairs[1][0], pairs[2][0]))
+
+
+def test_answers_without_an_end_count_by_their_beginning() -> None:
+    bins = AuditTask("bins", "made", tuple(AuditOption(text, 0.25) for text in ("-0.1", "0.1", "1.0", "10.0")))
+    texts = ["0.12", " 0.1999 or so", "-0.10", "1.05", "10.05", ".12", "about 0.12", "<think>1.0</think>0.1"]
+    reading = read_counts(prompt(bins, terminal="none"), texts, [], 0)
+    assert reading.counts is not None
+    assert reading.counts.tolist() == [1, 3, 1, 1]
+    assert (reading.extras["match"], reading.extras["lenient_valid_mass"]) == ("beginning", 6 / 8)
+    assert Beginnings(bins, "braces").strict("{0.1}5") == 1
+    assert "match" not in read_counts(prompt(bins), texts, [], 0).extras

@@ -8,7 +8,7 @@ import pytest
 
 from divtool.core.audit.choice import Choice
 from divtool.core.audit.spec import read_spec
-from divtool.core.errors import DivtoolError, InputError, UsageError
+from divtool.core.errors import DivtoolError, InputError
 
 LUNCH = """
 tasks:
@@ -127,9 +127,9 @@ def test_infinite_weights_and_unknown_names(write: Any) -> None:
     text = "tasks: [{id: t, prompts: [Draw.], options: [{text: a, weight: .nan}, {text: b, weight: 1}]}]"
     with pytest.raises(InputError, match=r"weight of options\[0\] is nan"):
         read_spec(write("t.yaml", text))
-    with pytest.raises(UsageError, match=r"unknown format at .*: did you mean 'braces'"):
+    with pytest.raises(InputError, match=r"tasks\[0\]: unknown format 'brace': did you mean 'braces'"):
         read_spec(write("t.yaml", _task(format="brace")))
-    with pytest.raises(UsageError, match=r"unknown target of .*known: uniform, weights"):
+    with pytest.raises(InputError, match=r"tasks\[0\]: unknown target 'even': known: uniform, weights"):
         read_spec(write("t.yaml", _task(target="even")))
 
 
@@ -156,3 +156,36 @@ def test_a_task_of_a_built_in_name(write: Any) -> None:
     assert [p.task.id for p in Choice(spec=spec).prompts()] == ["coin"]
     with pytest.raises(InputError, match="'coin' is a built-in one too"):
         Choice(spec=spec, tasks=["coin"]).prompts()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.yaml", LUNCH + "    format: bare\n", "a.yaml:8: not valid YAML (the key 'format' stands twice"),
+        ("a.json", '{"tasks": [], "tasks": []}', "the key 'tasks' stands twice in one table"),
+        ("a.json", "[" * 100_000, "nested too deeply"),
+        ("a.yaml", "[" * 5_000, "nested too deeply"),
+        ("a.jsonl", '{"prompt": "p", "targets": ' + "[" * 100_000, "a.jsonl:1: not valid JSON (nested too deeply"),
+        ("a.jsonl", '{"prompt": "p", "targets": {"a": ' + "1" * 5_000 + "}}", "a number has too many digits"),
+        ("a.yaml", LUNCH.replace("weight: 2", "weight: 1" + "0" * 400), "not a finite number of 0 or more"),
+        ("a.yaml", "tasks: [{id: t, prompts: [x, x], options: [a, b]}]", "'prompts' has one text twice"),
+    ],
+)
+def test_files_that_nobody_should_write(write: Any, name: str, content: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_spec(write(name, content))
+    assert words in str(caught.value)
+
+
+def test_huge_weights_and_records_with_one_option(write: Any) -> None:
+    (lunch,) = read_spec(write("a.yaml", LUNCH.replace("weight: 2", "weight: 1.0e+308").replace(": 1,", ": 1.0e+308,")))
+    assert [option.target for option in lunch.task.options] == [0.5, 0.5, pytest.approx(0)]
+    rows = [{"prompt": "P", "targets": ["a"]}, {"prompt": "Q", "targets": ["a", "b"]}]
+    heard: list[str] = []
+    path = write("a.jsonl", "\n".join(map(json.dumps, rows)))
+    (prompt,) = read_spec(path, skip_bad=True, warn=heard.append)
+    assert prompt.chat == (("user", "Q"),)
+    assert "left out" in heard[-1]
+    assert "1 option: nothing to audit" in heard[-1]
+    with pytest.raises(InputError, match="nothing to audit"):
+        read_spec(path)

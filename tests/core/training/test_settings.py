@@ -78,7 +78,7 @@ def test_defaults_of_each_loss() -> None:
 
 def test_a_preset_leaves_a_continued_adapter_as_it_is() -> None:
     from divtool.core.catalog import METHODS
-    from divtool.core.training.options import preset_of
+    from divtool.core.methods.train_options import preset_of
 
     presets = METHODS["ddpo"].load().training.presets
     fresh, continued = (preset_of("ddpo", presets, "paper", adapter) for adapter in (None, "folder"))

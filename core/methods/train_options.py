@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import METHODS, names
 from ..errors import UsageError
-from .run_settings import RunSettings, flag
+from ..training.run_settings import RunSettings, flag
 
 if TYPE_CHECKING:
-    from ..methods.base import TrainRecipe
+    from .base import TrainRecipe
 
 
 def settings_class(recipe: TrainRecipe) -> type[RunSettings]:
