@@ -16,6 +16,8 @@ the untouched model's responses from another folder.
 - Pairs: `dpo`, `orpo`, `dorpo` and both `ddpo` train on the same pairs (drawn at random, the likelier text chosen), and
   differ in loss and weight only; DPO on the best against the worst of a prompt is `quality-only`. All arms get at most
   `--pairs` pairs, spread evenly over prompts, and equal steps.
+- Training: one pass. Without a part of the chosen text's likelihood (`--sft-weight`) both sides lose likelihood, their
+  end with them, and responses grow; with more passes the pairs are learnt by heart.
 - Evaluation: sampled responses as files, one `eval` a temperature, against the untouched model on the same prompts.
 """
 
@@ -643,12 +645,12 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--orientation", choices=("any", "second", "either"), default="any", help="Diverse-NS: turns")
     parser.add_argument("--reward", choices=("mean_logprob", CHECKS), default="mean_logprob", help="of selection")
     parser.add_argument("--pairs", type=int, help="most pairs an arm (as many as --prompts)")
-    parser.add_argument("--steps", type=int, help="optimiser steps (45; quick: 2)")
+    parser.add_argument("--steps", type=int, help="optimiser steps (15; quick: 2)")
     parser.add_argument("--batch", type=int, help="pairs a step (16; quick: 4)")
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--beta", type=float, default=0.1)
-    parser.add_argument("--sft-weight", type=float, default=0.0, help="likelihood of the chosen text in DPO's loss")
-    parser.add_argument("--length-unit", choices=("words", "tokens"), default="words", help="of Diverse-NS")
+    parser.add_argument("--sft-weight", type=float, default=0.2, help="likelihood of the chosen text in DPO's loss")
+    parser.add_argument("--length-unit", choices=("words", "tokens"), default="tokens", help="of Diverse-NS")
     parser.add_argument("--max-new-tokens", type=int, default=96)
     parser.add_argument("--dtype", default="bfloat16", help="of sampling and perplexity")
     parser.add_argument("--seed", type=int, default=0)
@@ -656,7 +658,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--measure", action="store_true", help="draw and train nothing: measure what is there")
     parser.add_argument("--table", action="store_true", help="print the tables of what is there, and do nothing")
     options = parser.parse_args()
-    sizes = {"prompts": (240, 16), "pool": (8, 4), "eval_prompts": (64, 6), "samples": (4, 2), "steps": (45, 2)}
+    sizes = {"prompts": (240, 16), "pool": (8, 4), "eval_prompts": (64, 6), "samples": (4, 2), "steps": (15, 2)}
     for name, (usual, quick) in {**sizes, "batch": (16, 4)}.items():
         setattr(options, name, getattr(options, name) or (quick if options.quick else usual))
     options.pairs = options.pairs or options.prompts

@@ -46,6 +46,7 @@ def pair_facts(
             "trained_on": len(lengths),
             "too_long": lengths.dropped,
             "empty": lengths.empty,
+            "equal_sides": lengths.alike,
             "bad_lines": pairs.skipped,
             "tokens_per_epoch": lengths.total,
             "weights": weights,

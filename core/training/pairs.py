@@ -147,6 +147,7 @@ class Lengths:
         weights: Weight of each pair.
         dropped: Pairs over the limit.
         empty: Pairs left out because a side, or the prompt, has no token.
+        alike: Pairs left out because both sides are the same tokens: nothing prefers one to the other.
         longest_dropped: Tokens of the longest pair over the limit.
     """
 
@@ -156,6 +157,7 @@ class Lengths:
     weights: list[float] = field(default_factory=list)
     dropped: int = 0
     empty: int = 0
+    alike: int = 0
     longest_dropped: int = 0
 
     def __len__(self) -> int:
@@ -200,7 +202,7 @@ def encoded(
     keep: Callable[[Record], None] = lambda row: None,
     smoothing: Sequence[float] | None = None,
 ) -> Lengths:
-    """Turn every pair into token ids, leave out those over the limit or empty, and hand the rest to `keep`.
+    """Turn every pair into token ids, leave out those too long, empty or with equal sides, and hand the rest to `keep`.
 
     Args:
         pairs: The pairs.
@@ -217,6 +219,9 @@ def encoded(
         ids = pair_ids(tokenizer, pair)
         if not all(ids.values()):
             lengths.empty += 1
+            continue
+        if ids["chosen_ids"] == ids.get("rejected_ids"):
+            lengths.alike += 1
             continue
         size = len(ids["prompt_ids"]) + max(len(ids["chosen_ids"]), len(ids.get("rejected_ids", ())))
         if size > max_length:
@@ -241,7 +246,7 @@ def _name(pair: Record) -> str:
 
 def _none_left(pairs: PairFile, lengths: Lengths, max_length: int) -> str:
     if not lengths.dropped:
-        return f"{pairs.name}: every pair has an empty prompt or text in the student's tokens"
+        return f"{pairs.name}: every pair has an empty prompt or text, or equal sides, in the student's tokens"
     return (
         f"{pairs.name}: every pair is longer than --max-length {max_length} tokens "
         f"(the longest has {lengths.longest_dropped}); raise it"

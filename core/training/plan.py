@@ -72,6 +72,7 @@ def plan(job: PairJob, pairs: PairFile) -> Report:
             (unit, len(lengths)),
             (f"{unit} too long", lengths.dropped),
             (f"{unit} empty", lengths.empty),
+            (f"{unit} with equal sides", lengths.alike),
             *_token_rows(lengths),
             ("tokens an epoch", lengths.total),
             ("steps", total),

@@ -178,6 +178,8 @@ def _say_left_out(job: PairJob, lengths: Lengths, where: str = "") -> None:
         )
     if lengths.empty:
         job.tell.warn(f"{where}{lengths.empty} {what} left out, without a token in the prompt or in a text")
+    if lengths.alike:
+        job.tell.warn(f"{where}{lengths.alike} {what} left out: chosen and rejected are the same text")
 
 
 def _say_what(job: PairJob, lengths: Lengths, settings: FullSettings, total: int) -> None:

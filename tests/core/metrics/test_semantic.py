@@ -154,9 +154,7 @@ def test_zero_rows_are_left_out(x):
     assert deviations[1:-1] == pytest.approx(semantic.semantic_deviation(x))
 
 
-@pytest.mark.parametrize(
-    ("metric", "least"), list(zip(SET_METRICS, (2, 2, 1, 3, 1, 1, 2), strict=True)), ids=lambda value: str(value)[:40]
-)
+@pytest.mark.parametrize(("metric", "least"), list(zip(SET_METRICS, (2, 2, 1, 3, 1, 1, 2), strict=True)))
 def test_null_below_the_least_number_of_texts(metric, least):
     assert metric(np.zeros((0, 4))) is None
     assert metric(np.vstack([np.eye(4)[: least - 1], np.zeros((2, 4))])) is None

@@ -248,6 +248,15 @@ def test_bad_lines(lab: Any, make_pairs: Any, write_lines: Any, change: dict[str
     assert "1 bad lines left out, 2 read" in " ".join(lab.warnings)
 
 
+def test_equal_sides_are_left_out(lab: Any, make_pairs: Any, write_lines: Any) -> None:
+    pairs = make_pairs(3)
+    pairs[1]["rejected"] = pairs[1]["chosen"]
+    lab.run(source=write_lines(lab.folder / "alike.jsonl", pairs), max_steps=1)
+    assert "1 pairs left out: chosen and rejected are the same text" in " ".join(lab.warnings)
+    with pytest.raises(DivtoolError, match="equal sides"):
+        lab.run("other", source=write_lines(lab.folder / "all.jsonl", pairs[1:2]), max_steps=1)
+
+
 def test_no_records(lab: Any, write_lines: Any) -> None:
     with pytest.raises(InputError, match="no records"):
         lab.run(source=write_lines(lab.folder / "empty.jsonl", []))
