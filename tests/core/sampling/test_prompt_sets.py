@@ -41,7 +41,7 @@ def test_set_is_seeded_and_its_ids_are_unique(name: str) -> None:
     records = _records(name)
     assert records == _records(name)
     assert len({record["prompt_id"] for record in records}) == len(records)
-    if name != "biographies":  # its example has braces
+    if name not in ("biographies", "audit/diffuse"):  # their examples have braces
         assert all("{" not in str(record["prompt"]) for record in records)
     few = min(5, len(records))
     assert _records(name, few) == records[:few]

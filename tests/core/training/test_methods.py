@@ -40,7 +40,9 @@ def test_each_method_learns_and_logs(lab: Any, weighted: str, method: str) -> No
     assert facts["method"] == method
     assert facts["settings"]["pack"] is (method != "sft")
     assert (facts["settings"]["beta"] is None) == (method != "ddpo")
-    assert f"| {'texts' if method == 'sft' else 'pairs'} | 10 of 10 in" in (lab.folder / "out/README.md").read_text()
+    unit, card = "texts" if method == "sft" else "pairs", (lab.folder / "out/README.md").read_text()
+    assert f"| {unit} | 10 of `weights.jsonl` |" in card
+    assert f"| {unit} read | 10 (0 too long) |" in card
 
 
 def test_the_first_step_of_ddpo_by_hand(lab: Any, weighted: str) -> None:
