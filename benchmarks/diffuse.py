@@ -15,11 +15,10 @@ stage whose output is whole is skipped, so that a stopped run goes on where it w
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from diffuse_stages import COLUMNS, Record, Stages, arrows, options, records, table
+from diffuse_stages import COLUMNS, COSTS, Record, Stages, arrows, cost, options, records, table
 
 PARTS = ("quick", "laws", "biographies")
 # The same answers, asked for in other words than those that are trained.
@@ -67,22 +66,7 @@ def quick(stages: Stages) -> list[str]:
         ]
         parts.append(table(f"diffuse-quick, {' '.join(anchor)}: base → after", ("prompt", "trained", *COLUMNS), rows))
         costs.append([" ".join(anchor), *cost(adapter)])
-    head = ("anchor", "perplexity ratio, plain", "chat", "tokens of everyday answers", "share at the cap", "seconds")
-    return [*parts, table("What it costs", head, costs)]
-
-
-def cost(adapter: Path) -> list[str]:
-    """Perplexity, length and time, from what a run says of itself."""
-    facts = json.loads((adapter / "divtool_train.json").read_text())
-    found = facts["capability"]
-    before, after = found["before"], found["after"]
-    return [
-        f"{found['ppl_ratio_plain']:.3f}",
-        f"{found['ppl_ratio_chat']:.3f}",
-        f"{before['mean_tokens']:.1f} → {after['mean_tokens']:.1f}",
-        f"{before['capped']:.2f} → {after['capped']:.2f}",
-        f"{facts['result']['seconds']:.0f}",
-    ]
+    return [*parts, table("What it costs", ("anchor", *COSTS), costs)]
 
 
 def laws(stages: Stages) -> list[str]:

@@ -21,6 +21,7 @@ def options(description: str, folder: str) -> argparse.ArgumentParser:
     parser.add_argument("--folder", default=folder, help="where everything is kept; a stopped run goes on there")
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--epochs", default="50", help="passes of every training run")
+    parser.add_argument("--learning-rate", help="the highest one; the command's own where left out")
     parser.add_argument("--quick", action="store_true", help="the small form")
     parser.add_argument("--divtool", default="divtool", help="the program")
     return parser
@@ -36,7 +37,10 @@ class Stages:
     def __init__(self, given: argparse.Namespace) -> None:
         self.folder = Path(given.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.model, self.epochs = given.model, given.epochs
+        self.model = given.model
+        self._training = ["--model", given.model, "--epochs", given.epochs]
+        if given.learning_rate:
+            self._training += ["--learning-rate", given.learning_rate]
         self._program = shlex.split(given.divtool)
 
     def path(self, name: str) -> Path:
@@ -80,8 +84,7 @@ class Stages:
 
     def train(self, name: str, *words: object) -> Path:
         """Train an adapter."""
-        common = ("--method", "diffuse", "--model", self.model, "--epochs", self.epochs)
-        return self.run(name, "train", *words, *common, resume=True)
+        return self.run(name, "train", "--method", "diffuse", *words, *self._training, resume=True)
 
     def audit(self, name: str, spec: Path, adapter: Path | None = None) -> list[Record]:
         """Audit a model on target records, canonical strings only."""
@@ -107,6 +110,10 @@ def figures(found: Sequence[Record]) -> list[float | None]:
     return [sum(column) / len(column) if column else None for column in kept]
 
 
+# What a training run says of itself.
+COSTS = (
+    "steps", "perplexity ratio, plain", "chat", "tokens of everyday answers", "share at the cap", "seconds of training",
+)  # fmt: skip
 COLUMNS = ("valid mass", "TV", "TV of valid answers", "norm. entropy")
 
 
@@ -115,6 +122,21 @@ def arrows(*states: Sequence[Record]) -> list[str]:
     each = [figures(found) for found in states]
     return [
         " → ".join("–" if value is None else f"{value:.3f}" for value in column) for column in zip(*each, strict=True)
+    ]
+
+
+def cost(adapter: Path) -> list[str]:
+    """Perplexity, length and time, from what a run says of itself."""
+    facts = json.loads((adapter / "divtool_train.json").read_text())
+    found = facts["capability"]
+    before, after = found["before"], found["after"]
+    return [
+        str(facts["result"]["steps"]),
+        f"{found['ppl_ratio_plain']:.3f}",
+        f"{found['ppl_ratio_chat']:.3f}",
+        f"{before['mean_tokens']:.1f} → {after['mean_tokens']:.1f}",
+        f"{before['capped']:.2f} → {after['capped']:.2f}",
+        f"{facts['result']['seconds']:.0f}",
     ]
 
 

@@ -25,7 +25,7 @@ Preset = Annotated[
     str | None,
     typer.Option(
         "--preset",
-        help="quick, standard, full, diffuse or diffuse-quick; quick where nothing else is named.",
+        help="quick, standard, full, diffuse, diffuse-quick or diffuse-wide; quick where nothing else is named.",
         metavar="NAME,…",
         rich_help_panel=_WHAT,
     ),

@@ -25,7 +25,7 @@ Export = Annotated[
     typer.Option(
         metavar="NAME,...",
         help="Write built-in targets of train --method diffuse as target records instead, to be edited: a preset "
-        "(diffuse, diffuse-quick, diffuse-quick-held-out, biographies), a family, or family/id.",
+        "(diffuse, diffuse-quick, diffuse-quick-held-out, diffuse-wide, biographies), a family, or family/id.",
     ),
 ]
 

@@ -36,12 +36,18 @@ BatchSize = Annotated[
     _option("--batch-size", min=1, help="Pairs in one forward pass (4); with diffuse prompts a step (1).", panel=_HOW),
 ]
 GradAccum = Annotated[
-    int | None, _option("--grad-accum", min=1, help="Forward passes a step (as many as make 32 pairs).", panel=_HOW)
+    int | None,
+    _option(
+        "--grad-accum",
+        min=1,
+        help="Forward passes a step (as many as make 32 pairs; 16 under 1B parameters).",
+        panel=_HOW,
+    ),
 ]
 LearningRate = Annotated[
     float | None,
     _option(
-        "--learning-rate", help="The highest one (5e-6; 5e-5 under 1B parameters; sft 1e-4; diffuse 2e-4).", panel=_HOW
+        "--learning-rate", help="The highest one (5e-6; 2e-4 under 1B parameters; sft 1e-4; diffuse 2e-4).", panel=_HOW
     ),
 ]
 MaxLength = Annotated[
@@ -76,7 +82,11 @@ LdAlpha = Annotated[
 ]
 SftWeight = Annotated[
     float | None,
-    _option("--sft-weight", help="DPO: how much of the chosen text's likelihood loss is added (0).", panel=_LOSS),
+    _option(
+        "--sft-weight",
+        help="DPO: how much of the chosen text's likelihood loss is added (0; diverse-ns under 1B parameters 0.2).",
+        panel=_LOSS,
+    ),
 ]
 Lambda = Annotated[float | None, _option("--lambda", help="ORPO: weight of the odds ratio (0.25).", panel=_LOSS)]
 NllSpan = Annotated[

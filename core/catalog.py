@@ -274,7 +274,7 @@ PROMPT_SETS = _table(
             "ours",
             ("sample",),
         )
-        for preset in ("quick", "standard", "full", "diffuse", "diffuse-quick")
+        for preset in ("quick", "standard", "full", "diffuse", "diffuse-quick", "diffuse-wide")
     ),
 )
 

@@ -22,7 +22,7 @@ from .task import AuditOption, AuditPrompt, AuditTask, Format
 from .wordings import WORDINGS, asked
 
 # Presets of built-in targets; each is a family of tasks here.
-_TARGETS = ("diffuse", "diffuse-quick", "diffuse-quick-held-out")
+_TARGETS = ("diffuse", "diffuse-quick", "diffuse-quick-held-out", "diffuse-wide")
 
 
 @dataclass(frozen=True, slots=True)

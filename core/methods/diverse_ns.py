@@ -10,7 +10,8 @@ from ..selection.recipe import PairRecipe
 from .base import Method, SelectRecipe, TrainRecipe
 from .dpo import RUNNER, TAKES
 
-_TRAINING = TrainRecipe(runner=RUNNER, audited=True, takes=(*TAKES, "audit"))
+# Without a likelihood term a small model learns from these pairs to answer at greater length.
+_TRAINING = TrainRecipe(runner=RUNNER, settings={"sft_weight_small": 0.2}, audited=True, takes=(*TAKES, "audit"))
 
 FULL = Method(
     name="diverse-ns",

@@ -15,7 +15,7 @@ from .lists import Item, items, prompt_file
 from .record import target_of
 from .target import Target
 
-PRESETS = ("diffuse", "diffuse-quick", "diffuse-quick-held-out", "biographies")
+PRESETS = ("diffuse", "diffuse-quick", "diffuse-quick-held-out", "diffuse-wide", "biographies")
 _KIND = "built-in targets"
 
 
@@ -24,7 +24,8 @@ def builtin_targets(names: str | Iterable[str], hold_out: str | Iterable[str] = 
 
     Args:
         names: Preset, family or ``family/id`` names, several parted by commas. Preset "diffuse" is the 26 prompts
-            in six families, "diffuse-quick" five short ones, "diffuse-quick-held-out" the two that test transfer.
+            in six families, "diffuse-quick" five short ones, "diffuse-quick-held-out" the two that test transfer,
+            "diffuse-wide" 28 short ones in five families, for a model that is to draw by lot on prompts of any kind.
         hold_out: Names of the same kinds to leave out.
 
     Raises:

@@ -13,21 +13,23 @@ WeightForm = Literal["outer", "inner"]
 
 Kind = Literal["dpo", "orpo", "sft"]
 LOSSES = ("sigmoid", "sigmoid_norm")
-EFFECTIVE_BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(RunSettings):
     """What a user sets beside `RunSettings`; None is filled in by `filled` once model and device are known.
 
-    Without a `learning_rate` it is 5e-6, and 5e-5 for a model under a billion parameters; 1e-4 without a rejected text.
+    Without a `learning_rate` it is 5e-6, and 2e-4 for a model under a billion parameters; 1e-4 without a rejected text.
+    What small models do by themselves was found by `benchmarks/preference.py`.
 
     Attributes:
         kind: Which loss: DPO's with a reference, ORPO's without one, or likelihood of the chosen text alone.
         loss: "sigmoid" is DPO (arXiv 2305.18290); "sigmoid_norm" divides each log-ratio by its token count.
         beta: Strength of the tie to the reference; None is 0.1, or 5 for sigmoid_norm.
         ld_alpha: Share of the longer text's tail that counts (LD-DPO, arXiv 2409.06411); None is plain DPO.
-        sft_weight: How much of the chosen text's negative log-likelihood is added to DPO's loss.
+        sft_weight: How much of the chosen text's negative log-likelihood is added to DPO's loss; None is 0, and
+            `sft_weight_small` for a model under a billion parameters.
+        sft_weight_small: See `sft_weight`; a method's own.
         odds_weight: lambda of ORPO: how much its odds ratio counts beside the likelihood; None is 0.25.
         nll_span: What the likelihood runs over: "response", or "full" for prompt and response; None is "response".
         smoothing: "ual" smooths the labels of a text the more, the more uncertain its prompt is (arXiv 2406.04854).
@@ -37,7 +39,8 @@ class TrainSettings(RunSettings):
         weight_norm: "mean" divides the weights by their mean over the pairs, once.
         batch_size: Pairs in one forward pass of one device.
         grad_accum: Forward passes an optimiser step; None makes a step of `step_pairs`.
-        step_pairs: Pairs an optimiser step, where `grad_accum` is None.
+        step_pairs: Pairs an optimiser step, where `grad_accum` is None; None is 16 for a model under a billion
+            parameters, else 32.
         warmup: Share of the steps over which the learning rate rises; it falls as a cosine after that.
         warmup_steps: The same as a number of steps; None follows `warmup`.
         max_length: Tokens of prompt and response together; longer pairs are left out, never cut.
@@ -55,6 +58,7 @@ class TrainSettings(RunSettings):
     beta: float | None = None
     ld_alpha: float | None = None
     sft_weight: float | None = None
+    sft_weight_small: float = 0.0
     odds_weight: float | None = None
     nll_span: str | None = None
     smoothing: str | None = None
@@ -64,7 +68,7 @@ class TrainSettings(RunSettings):
     weight_norm: str | None = None
     batch_size: int = 4
     grad_accum: int | None = None
-    step_pairs: int = EFFECTIVE_BATCH
+    step_pairs: int | None = None
     warmup: float = 0.1
     warmup_steps: int | None = None
     max_length: int = 1024
@@ -101,10 +105,11 @@ class TrainSettings(RunSettings):
     def filled(self, parameters: int, device_type: str, devices: int = 1) -> FullSettings:
         """Every None that means something replaced by it, for this model and device."""
         small = parameters < BILLION
-        step = self.grad_accum or max(1, round(self.step_pairs / (self.batch_size * devices)))
+        step_pairs = self.step_pairs or (16 if small else 32)
+        step = self.grad_accum or max(1, round(step_pairs / (self.batch_size * devices)))
         values = (
             asdict(self)
-            | self._loss_values()
+            | self._loss_values(small)
             | {
                 **self.adapter_values(),
                 "learning_rate": self.learning_rate or self._usual_rate(small),
@@ -116,10 +121,13 @@ class TrainSettings(RunSettings):
         )
         return FullSettings(**values)
 
-    def _loss_values(self) -> dict[str, Any]:
+    def _loss_values(self, small: bool) -> dict[str, Any]:
         """What the loss of this kind needs."""
         if self.kind == "dpo":
-            values: dict[str, Any] = {"beta": self.beta or (5.0 if self.loss == "sigmoid_norm" else 0.1)}
+            values: dict[str, Any] = {
+                "beta": self.beta or (5.0 if self.loss == "sigmoid_norm" else 0.1),
+                "sft_weight": self._usual_sft_weight(small) if self.sft_weight is None else self.sft_weight,
+            }
         else:
             values = {"nll_span": self.nll_span or "response"}
         if self.kind == "orpo":
@@ -130,10 +138,13 @@ class TrainSettings(RunSettings):
             values["weight_form"] = self.weight_form or "outer"
         return values
 
+    def _usual_sft_weight(self, small: bool) -> float | None:
+        return self.sft_weight_small or None if small else None
+
     def _usual_rate(self, small: bool) -> float:
         if self.kind == "sft":
             return 1e-4
-        return 5e-5 if small else 5e-6
+        return 2e-4 if small else 5e-6
 
     def _usual_head(self, device_type: str) -> str:
         return "compact" if device_type == "cpu" or self.smoothing == "ual" else "fused"

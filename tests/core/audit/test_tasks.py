@@ -89,7 +89,7 @@ def test_presets() -> None:
     assert len(preset_prompts("diffuse-quick")) == 7  # the held-out ones too
     full = preset_prompts("full")
     assert len({prompt.key for prompt in full}) == len(full) > len(standard)
-    assert set(presets()) == {"quick", "standard", "full", "diffuse", "diffuse-quick"}
+    assert set(presets()) == {"quick", "standard", "full", "diffuse", "diffuse-quick", "diffuse-wide"}
 
 
 def test_choices_add_up_with_each_prompt_once() -> None:

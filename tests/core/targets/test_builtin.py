@@ -46,10 +46,23 @@ def test_counts_and_forms() -> None:
     assert {target.prompt_id: len(target.answers) for target in quick} == QUICK
     assert ids("diffuse-quick-held-out") == ["diffuse-quick/die", "diffuse-quick/country"]
     everything = builtin_targets(",".join(PRESETS))
-    assert len({target.chat for target in everything}) == len(everything) == 26 + 7 + 1
+    assert len({target.chat for target in everything}) == len(everything) == 26 + 7 + 28 + 1
     for target in everything:
         assert len({answer.weight for answer in target.answers}) == 1
         assert target.task.endswith(target.prompt_id)
+
+
+def test_the_wide_ones_are_short_and_of_five_families() -> None:
+    wide = builtin_targets("diffuse-wide")
+    families = Counter(target.family for target in wide)
+    assert families == {"dice": 7, "integers": 7, "symbols": 5, "calendar": 4, "things": 5}
+    assert sum(len(target.answers) for target in wide) == 390
+    assert not {family for family in families if family in {target.family for target in builtin_targets("diffuse")}}
+    assert len(ids("diffuse-wide", "dice")) == 21
+    ranges = {t.prompt_id.partition("/")[2]: t for t in wide if t.family == "integers"}
+    for name, target in ranges.items():
+        low, high = map(int, name.split("-"))
+        assert [int(answer.text) for answer in target.answers] == [*range(low, high + 1)]
 
 
 def test_numbers_are_what_the_prompt_says() -> None:

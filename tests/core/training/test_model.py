@@ -37,7 +37,7 @@ def test_two_steps_and_back_with_plain_peft(lab: Any, short: PairJob) -> None:
     train(short)
     assert lab.log()[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
     assert lab.facts()["model"] == "smollm2-135m"
-    assert lab.facts()["settings"]["learning_rate"] == 5e-5
+    assert lab.facts()["settings"]["learning_rate"] == 2e-4
     base = AutoModelForCausalLM.from_pretrained(resolve("smollm2-135m"))
     tuned = PeftModel.from_pretrained(base, str(short.output))
     ids = torch.tensor([[1, 4093, 198]])

@@ -15,8 +15,8 @@ SMALL, LARGE = 135_000_000, 7_000_000_000
 
 def test_defaults_of_a_small_model_on_a_cpu() -> None:
     full = TrainSettings().filled(SMALL, "cpu")
-    assert (full.beta, full.lora_r, full.lora_alpha, full.learning_rate) == (0.1, 16, 32, 5e-5)
-    assert full.batch_size * full.grad_accum == 32
+    assert (full.beta, full.lora_r, full.lora_alpha, full.learning_rate) == (0.1, 16, 32, 2e-4)
+    assert (full.sft_weight, full.batch_size * full.grad_accum) == (None, 16)
     assert not full.four_bit
     assert not full.gradient_checkpointing
 
@@ -61,6 +61,15 @@ def test_refuses(given: dict[str, Any], says: str) -> None:
         ({}, 1, 1),
     ],
 )
+def test_length_kept_by_likelihood_in_small_models() -> None:
+    from divtool.core.catalog import METHODS
+
+    own = METHODS["diverse-ns"].load().training.settings
+    assert TrainSettings(**own).filled(SMALL, "cpu").sft_weight == 0.2
+    assert TrainSettings(**own).filled(LARGE, "cpu").sft_weight is None
+    assert TrainSettings(**own, sft_weight=0.0).filled(SMALL, "cpu").sft_weight == 0.0
+
+
 def test_steps(given: dict[str, Any], pairs: int, steps: int) -> None:
     assert TrainSettings(**given).filled(SMALL, "cpu").total_steps(pairs) == steps
 
@@ -68,7 +77,7 @@ def test_steps(given: dict[str, Any], pairs: int, steps: int) -> None:
 def test_defaults_of_each_loss() -> None:
     odds, texts = (TrainSettings(kind=kind).filled(SMALL, "cuda") for kind in ("orpo", "sft"))  # type: ignore[arg-type]
     assert (odds.beta, odds.odds_weight, odds.nll_span, odds.head, odds.learning_rate) == (
-        None, 0.25, "response", "fused", 5e-5,
+        None, 0.25, "response", "fused", 2e-4,
     )  # fmt: skip
     assert (texts.odds_weight, texts.smoothing_max, texts.learning_rate) == (None, None, 1e-4)
     smooth = TrainSettings(kind="sft", smoothing="ual").filled(LARGE, "cuda")
