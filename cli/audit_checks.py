@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..core.audit.plan import Plan
 
 
-def plan(*, mode: str, samples: int | None, variants: str, **settings: Any) -> Plan:
+def plan(*, mode: str, samples: int | None, variants: str, tau: float | None, **settings: Any) -> Plan:
     """How prompts are to be read.
 
     Raises:
@@ -25,6 +25,8 @@ def plan(*, mode: str, samples: int | None, variants: str, **settings: Any) -> P
     if variants not in ("on", "off"):
         raise unknown_name("value of --variants", variants, ("on", "off"))
     counts: dict[str, Any] = {} if samples is None else {"n": samples, "sequences": samples}
+    if tau is not None:
+        counts["tau"] = tau
     return Plan(mode=_mode(mode), variants=variants == "on", **counts, **settings)
 
 
@@ -68,6 +70,13 @@ def no_model(named: str, adapter: str | None, compare: str | None, compare_adapt
         raise UsageError(f"--adapter goes on a model in this process, and {named} has none")
     if compare_adapter is not None or (compare is not None and not is_records_file(compare)):
         raise UsageError(f"with {named}, --compare takes a file of audit records (.jsonl)")
+
+
+def of_a_model(named: str, given: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for an option that only a model in this process reads."""
+    for name, value in given.items():
+        if value not in (None, False):
+            raise UsageError(f"{name} is for a model in this process, and {named} has none: leave it out")
 
 
 def as_they_are(given: Mapping[str, Any]) -> None:

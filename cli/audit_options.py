@@ -82,7 +82,8 @@ Samples = Annotated[
     ),
 ]
 Tau = Annotated[
-    float, typer.Option("--tau", help="bounds: stop when so little mass is unexplored.", rich_help_panel=_HOW)
+    float | None,
+    typer.Option("--tau", help="bounds: stop when so little mass is unexplored (0.01).", rich_help_panel=_HOW),
 ]
 MaxNodes = Annotated[
     int | None,
@@ -103,7 +104,8 @@ DecoderSweep = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int, typer.Option("--batch-size", min=1, help="sampled: responses drawn together.", rich_help_panel=_HOW)
+    int | None,
+    typer.Option("--batch-size", min=1, help="sampled: responses drawn together (64).", rich_help_panel=_HOW),
 ]
 Compare = Annotated[
     str | None,

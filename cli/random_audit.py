@@ -21,11 +21,11 @@ def random_audit(
     prefill: a.Prefill = "",
     arms: a.Arms = None,
     samples: a.Samples = None,
-    tau: a.Tau = 0.01,
+    tau: a.Tau = None,
     max_nodes: a.MaxNodes = None,
     end_token: a.EndToken = None,
     decoder_sweep: a.DecoderSweep = False,
-    batch_size: a.BatchSize = 64,
+    batch_size: a.BatchSize = None,
     compare: a.Compare = None,
     compare_adapter: a.CompareAdapter = None,
     responses: a.Responses = None,
@@ -62,6 +62,14 @@ def random_audit(
     texts_only = checks.texts_only(plan, responses, endpoint)
     if texts_only is not None:
         checks.no_model(texts_only, adapter, compare, compare_adapter, prefill)
+        checks.of_a_model(
+            texts_only,
+            {
+                "--tau": tau, "--max-nodes": max_nodes, "--decoder-sweep": decoder_sweep, "--batch-size": batch_size,
+                "--end-token": end_token, "--variants off": variants == "off", "--4bit": four_bit,
+                "--dtype": dtype != "auto", "--device": device != "auto",
+            },
+        )  # fmt: skip
     if responses is not None:
         checks.as_they_are({"--arms": arms, "--format": format != "bare", "-n": samples is not None})
         checks.at_once(resume, dry_run)
@@ -93,5 +101,5 @@ def random_audit(
         if endpoint is not None:
             found = sources.over_endpoint(session, endpoint, model, base, key_env, concurrency)
         else:
-            found = sources.over_model(session, subject, base, batch_size)
+            found = sources.over_model(session, subject, base, batch_size or 64)
     sources.conclude(found, summary, fail_under, seed)
