@@ -127,6 +127,13 @@ def audit_pair_records(
     return Audit(table.pairs, checks, figures(table))
 
 
+def selected_unit(pairs: Iterable[Record]) -> str:
+    """What the selection of some pairs counted length in: their `length_unit` where all have one and the same."""
+    units = {str(pair.get("length_unit", "words")) for pair in pairs}
+    unit = units.pop() if len(units) == 1 else "words"
+    return unit if unit in LENGTH_LIMITS else "words"
+
+
 def _length_checks(table: PairTable, rules: AuditRules) -> Iterator[Check]:
     """What fails a method that promises equal length."""
     delta, unit = table.delta(rules.unit), rules.unit

@@ -150,7 +150,9 @@ class Engine:
             rejected = self._side(prompt, candidates.rejected[place])
             gaps = dict(zip(names, candidates.gaps[place].tolist(), strict=True))
             gap = float(candidates.gap[place])
-            yield pair_record(self._method, chosen, rejected, gap, gaps, swap=self._swapped(chosen))
+            yield pair_record(
+                self._method, chosen, rejected, gap, gaps, unit=self._options.length_unit, swap=self._swapped(chosen)
+            )
 
     def _side(self, prompt: Any, place: Any) -> Response:
         return Response(self._spool.group(int(prompt))[int(place)], self._tokenize)

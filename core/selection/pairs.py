@@ -19,7 +19,14 @@ _OF_ONE_RESPONSE = frozenset(
 
 
 def pair_record(
-    method: str, chosen: Response, rejected: Response, gap: float, gaps: Mapping[str, float], *, swap: bool = False
+    method: str,
+    chosen: Response,
+    rejected: Response,
+    gap: float,
+    gaps: Mapping[str, float],
+    *,
+    unit: str = "words",
+    swap: bool = False,
 ) -> Record:
     """The preference record; `prompt` is the first turn's, never the request for another answer.
 
@@ -31,6 +38,7 @@ def pair_record(
         rejected: The other one.
         gap: Mean scaled rise in diversity.
         gaps: Raw rise of each metric.
+        unit: What the selection counted length in; the audit before training counts in the same.
         swap: Exchange the sides (the control with shuffled labels).
     """
     if swap:
@@ -52,6 +60,7 @@ def pair_record(
         "delta_tokens": None if None in tokens else tokens[0] - tokens[1],
         "gap": gap,
         "gaps": dict(gaps),
+        **({} if unit == "words" else {"length_unit": unit}),
         **_origin("chosen", chosen),
         **_origin("rejected", rejected),
     }

@@ -216,7 +216,15 @@ class PoolRun:
             draw = generator(self.options.seed, "shuffle", pool.prompt_id, pair.chosen, pair.rejected)
             swap = bool(draw.random() < 0.5)
         name = self._picked_by
-        record = pair_record(self.job.method, chosen, rejected, pair.gap, {name: pair.gap}, swap=swap)
+        record = pair_record(
+            self.job.method,
+            chosen,
+            rejected,
+            pair.gap,
+            {name: pair.gap},
+            unit=self.options.length_unit,
+            swap=swap,
+        )
         self._tell_reward(record, *((rejected, chosen) if swap else (chosen, rejected)))
         return record
 

@@ -78,10 +78,10 @@ def _examine(job: PairJob, pairs: PairFile) -> dict[str, Any] | None:
     weights = look_at_weights(job, pairs)
     if not get("method", METHODS, job.method, "train").load().training.audited or job.audit == "off":
         return weights
-    from ..selection.audit import AuditRules, audit_pair_records
+    from ..selection.audit import AuditRules, audit_pair_records, selected_unit
 
     # The tolerance that the pairs were selected with is not known here; the limits on their mean and sign are.
-    audit = audit_pair_records(pairs, AuditRules(tolerance=None))
+    audit = audit_pair_records(pairs, AuditRules(tolerance=None, unit=selected_unit(pairs)))
     if audit.verdict == "fail" and job.audit == "fail":
         raise DivtoolError(f"{pairs.name}: {audit.message}; --audit warn trains on them all the same")
     if audit.verdict == "pass":

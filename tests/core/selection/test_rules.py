@@ -79,8 +79,9 @@ def test_relative_and_absolute_both_hold(pair: Any, select: Any) -> None:
 def test_length_in_tokens(pair: Any, select: Any) -> None:
     records = pair({"words": 80, "n_tokens": 100}, {"words": 110, "n_tokens": 104})
     result = select(records, length_unit="tokens")
-    assert [(p["delta_tokens"], p["delta_words"]) for p in result.pairs] == [(4, 30)]
+    assert [(p["delta_tokens"], p["delta_words"], p["length_unit"]) for p in result.pairs] == [(4, 30, "tokens")]
     assert not select(records, length_unit="words").pairs
+    assert "length_unit" not in select(pair()).pairs[0]
     far = pair({"n_tokens": 100}, {"n_tokens": 106})
     assert select(far, length_unit="tokens").stages["length"].dropped == Counter({"over 5 tokens apart": 1})
     assert len(select(far).pairs) == 1

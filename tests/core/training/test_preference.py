@@ -212,6 +212,18 @@ def test_card_and_facts(lab: Any) -> None:
         assert path not in json.dumps(facts)
 
 
+def test_the_audit_counts_in_the_unit_of_the_selection(lab: Any, make_pairs: Any, write_lines: Any) -> None:
+    pairs = [
+        pair
+        | {"chosen": [{"role": "assistant", "content": "one two three"}], "chosen_n_tokens": 9, "rejected_n_tokens": 9}
+        for pair in make_pairs(8)
+    ]
+    with pytest.raises(DivtoolError, match="words shorter on average"):
+        lab.run("words", source=write_lines(lab.folder / "words.jsonl", pairs), method="diverse-ns-lite", max_steps=1)
+    counted = write_lines(lab.folder / "tokens.jsonl", [pair | {"length_unit": "tokens"} for pair in pairs])
+    lab.run("tokens", source=counted, method="diverse-ns-lite", audit="fail", max_steps=1)
+
+
 def test_audit_of_an_audited_method(lab: Any, make_pairs: Any, write_lines: Any) -> None:
     pairs = make_pairs(10)
     for pair in pairs:
@@ -222,7 +234,7 @@ def test_audit_of_an_audited_method(lab: Any, make_pairs: Any, write_lines: Any)
     assert not (lab.folder / "fail" / "adapter_config.json").exists()
     lab.run("warn", source=source, method="diverse-ns-lite", audit="warn", max_steps=1)
     assert lab.warnings
-    lab.run("dpo", source=source, max_steps=1)
+    lab.run("dpo", source=source, sft_weight=0.2, max_steps=1)
     assert lab.difference("warn", "dpo") == 0
 
 
