@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
+import string
 import subprocess
 import sys
 import threading
@@ -11,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -296,3 +301,20 @@ def test_a_prompt_longer_than_the_context(audit: Any, even: str, tmp_path: Path)
     (tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "river " * 2000, "task": "lot", "targets": ["1", "2"]}))
     _, stderr = audit("--model", even, "--spec", "t.jsonl", "--mode", "sampled", status=1)
     assert "and the model's context 1,024" in stderr
+
+
+@pytest.mark.parametrize(("name", "status"), [("even", 0), ("stuck", 3)])
+def test_the_example_for_ci(
+    name: str, status: int, divtool: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    job = yaml.safe_load((EXAMPLES / "random-audit.yml").read_text())["jobs"]["random-audit"]
+    own = {"MODEL": request.getfixturevalue(name), "FLOOR": job["env"]["FLOOR"]}
+    commands = [string.Template(step["run"]).substitute(own) for step in job["steps"] if "run" in step]
+    audited, reported = (shlex.split(line)[1:] for line in commands if line.startswith("divtool "))
+    # The made models know digits and nothing else.
+    asked = {"--preset": "--task", "quick": "digit"}
+    done = divtool(*(asked.get(word, word) for word in audited))
+    score = json.loads((tmp_path / "audit.json").read_text())["score"]
+    assert (done.returncode, score < float(own["FLOOR"])) == (status, status == 3)
+    assert divtool(*reported).returncode == 0
+    assert (tmp_path / "audit.html").stat().st_size > 10_000
