@@ -60,14 +60,17 @@ def foresee(lm: LanguageModel, prompts: Sequence[AuditPrompt], plan: Plan) -> Fo
     by_mode = {mode: [p for p in prompts if plan.mode_for(p) == mode] for mode in ("exact", "bounds", "sampled")}
     exact = by_mode["exact"]
     ends = end_ids(lm, plan.end_token) if exact else None
-    sizes = [len(answer_tree(lm, prompt, ends, variants=plan.variants).trie.token) for prompt in exact] if ends else []
+    trees = [answer_tree(lm, prompt, ends, variants=plan.variants) for prompt in exact] if ends else []
+    nodes = [len(tree.trie.token) for tree in trees]
     return Foreseen(
         len(prompts),
         _options(prompts),
-        nodes=sum(sizes),
+        nodes=sum(nodes),
         beginnings=len(by_mode["bounds"]) * (plan.max_nodes or default_nodes(lm)),
         responses=sum(map(plan.draws, by_mode["sampled"])),
-        seconds=_seconds(lm, exact, sizes, plan),
+        seconds=_seconds(
+            lm, exact, [len(tree.prompt_ids) + size for tree, size in zip(trees, nodes, strict=True)], plan
+        ),
     )
 
 
@@ -76,7 +79,7 @@ def _options(prompts: Sequence[AuditPrompt]) -> int:
 
 
 def _seconds(lm: LanguageModel, prompts: Sequence[AuditPrompt], sizes: Sequence[int], plan: Plan) -> float | None:
-    """The time of one reading, scaled by the nodes of all."""
+    """The time of one reading, scaled by the tokens of all."""
     from .reader import ModelReader
 
     if not prompts:
@@ -84,6 +87,7 @@ def _seconds(lm: LanguageModel, prompts: Sequence[AuditPrompt], sizes: Sequence[
     middle = sorted(range(len(sizes)), key=sizes.__getitem__)[len(sizes) // 2]
     reader = ModelReader(lm, plan, 1, lambda _: None)
     reader.prepare([prompts[middle]])
+    reader.read(prompts[middle])  # the first one also warms up
     begun = time.perf_counter()
     reader.read(prompts[middle])
     return (time.perf_counter() - begun) * sum(sizes) / sizes[middle]
