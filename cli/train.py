@@ -89,6 +89,8 @@ def train(
     }  # fmt: skip
     own = {"audit": audit, "embedder": embedder, "preset": preset, "recipe": named_recipe, "held_out": held_out}
     refuse_foreign(method, recipe, settings | own)
+    if embedder is not None and smoothing is None:
+        raise UsageError("--embedder goes with --smoothing ual: nothing else in training measures distances")
     named = preset_of(method, recipe.presets, preset or named_recipe, adapter)
     job = TrainJob(
         method=method,

@@ -87,6 +87,7 @@ WRONG = [
         2,
         "--weight-form is not for dpo; it is for: ddpo, dorpo",
     ),
+    (["--method", "sft", "-o", "x", "--embedder", "minilm"], 2, "--embedder goes with --smoothing ual"),
     (["--method", "ddpo", "-o", "x", "--smoothing", "ual"], 2, "--smoothing is not for ddpo; it is for: sft"),
     (["--method", "ddpo", "-o", "x", "--preset", "papr"], 2, "unknown preset 'papr' of ddpo: known: paper"),
     (["--method", "dpo", "-o", "x", "--adapter", "y", "--lora-r", "4"], 2, "own rank"),
