@@ -38,12 +38,17 @@ def say(plan: Plan, prompts: Sequence[AuditPrompt], texts_only: str | None) -> N
     from ..core.audit.sampled import FEW_RESPONSES
 
     sampled = [prompt for prompt in prompts if texts_only or plan.mode_for(prompt) == "sampled"]
-    fewest = min(map(plan.draws, sampled), default=FEW_RESPONSES)
-    if fewest < FEW_RESPONSES:
-        console.warn(f"-n {fewest}: below {FEW_RESPONSES} responses no verdict is better than warn")
+    _warn_of_few(min(map(plan.draws, sampled), default=FEW_RESPONSES))
     listed = dict.fromkeys(prompt.task.id for prompt in prompts if prompt.task.open)
     if plan.mode == "exact" and listed:
         console.note(f"{', '.join(listed)}: exact mode reads the list; answers off it count as invalid")
+
+
+def _warn_of_few(fewest: int) -> None:
+    from ..core.audit.sampled import FEW_RESPONSES
+
+    if fewest < FEW_RESPONSES:
+        console.warn(f"{fewest} responses to a prompt: below {FEW_RESPONSES} no verdict is better than warn")
 
 
 def foresee(session: Session, subject: Subject, endpoint: str | None) -> None:
@@ -69,13 +74,16 @@ def over_responses(
     """Audit response records; what was named and has none counts as missing."""
     from ..core.audit.catalog import built_in
     from ..core.audit.handed import HandedOver
+    from ..core.audit.sampled import FEW_RESPONSES
     from .streams import ReadingGroups
 
     built = (prompt for one in built_in().values() for prompt in one.prompts(("w1",), "bare")[:1])
     handed = HandedOver([*choice.spec, *built])
     groups = ReadingGroups(source, handed.check, on_error, regroup)
     named = bool(choice.presets or choice.tasks or choice.spec)
-    return Found(session.over_responses(handed, groups, base).records, session.prompts if named else [], base)
+    records = session.over_responses(handed, groups, base).records
+    _warn_of_few(min((record["n"] for record in records), default=FEW_RESPONSES))
+    return Found(records, session.prompts if named else [], base)
 
 
 def over_endpoint(session: Session, url: str, model: str, base: Any, key_env: str | None, concurrency: int) -> Found:

@@ -183,7 +183,7 @@ def bounds_reading(lm: LanguageModel, prompt: AuditPrompt, *, ends: EndIds, budg
     checks = {
         "max_diff": next_tokens.max_diff,
         "path": next_tokens.path,
-        "dtype": str(lm.model.dtype).removeprefix("torch."),
+        "dtype": lm.number_format,
     }
     return Reading(
         mode="bounds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import InputError, unknown_name
+from ..errors import InputError, UsageError, unknown_name
 from .catalog import builtin_prompts, distinct, preset_prompts
 from .robustness import SCENARIO
 from .task import FORMATS, AuditPrompt, Format
@@ -80,6 +80,10 @@ class Choice:
                 for *before, (role, content) in (prompt.chat,)
                 if not prompt.arm
             ]
+        if not (self.presets or self.tasks) and self.spec:
+            raise UsageError(
+                "--arms formats writes built-in tasks in other forms; prompts of --spec are asked as they are"
+            )
         others = [known for known in FORMATS if known != self.format]
         return [
             replace(prompt, arm=arm)

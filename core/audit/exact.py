@@ -138,7 +138,7 @@ def exact_reading(
             "conservation": missing,
             "max_diff": checked.max_diff,
             "path": checked.path,
-            "dtype": str(lm.model.dtype).removeprefix("torch."),
+            "dtype": lm.number_format,
             "boundary": tree.boundary,
         },
     }
@@ -171,7 +171,7 @@ def check_mass(lm: LanguageModel, missing: float) -> None:
     Raises:
         DivtoolError: The model's logits are no numbers, or its rows do not fit together.
     """
-    wide = str(lm.model.dtype) == "torch.float32" and not getattr(lm.model, "is_loaded_in_4bit", False)
+    wide = lm.number_format == "float32"
     # Not-a-number fails every comparison.
     if not missing <= (_CONSERVED if wide else _CONSERVED_HALF):
         raise DivtoolError(

@@ -18,8 +18,8 @@ def target_prompts(
 ) -> list[AuditPrompt]:
     """The records as prompts, as they are: no format clause, no wordings.
 
-    Records with one `task` are wordings of it; without that key the `prompt_id` is the task. Answers that all stand in
-    braces are options without them, in the format "braces".
+    Records with one `task` are wordings of it, and so are several beginnings of the answer in one record; without that
+    key the `prompt_id` is the task. Answers that all stand in braces are options without them, in the format "braces".
 
     Args:
         targets: Target records.
@@ -41,17 +41,18 @@ def target_prompts(
                 raise
             skipped(error)
             continue
-        counts[task.id] = counts.get(task.id, 0) + 1
-        prompts.append(
-            AuditPrompt(
-                task=first,
-                wording=given_wording(counts[task.id]),
-                format=answer_format,
-                chat=target.chat,
-                prefill=target.prefill,
-                terminal=target.terminal,
+        for prefill in target.prefills or (target.prefill,):
+            counts[task.id] = counts.get(task.id, 0) + 1
+            prompts.append(
+                AuditPrompt(
+                    task=first,
+                    wording=given_wording(counts[task.id]),
+                    format=answer_format,
+                    chat=target.chat,
+                    prefill=prefill,
+                    terminal=target.terminal,
+                )
             )
-        )
     return prompts
 
 

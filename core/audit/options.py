@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -11,6 +12,9 @@ from ..errors import InputError
 from ..targets.laws import is_number
 from .parser import ambiguities
 from .task import AuditOption
+
+# Distances between longer numbers do not fit into 64 bits.
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 def check_options(options: Sequence[AuditOption], where: str, place: Callable[[int], str]) -> None:
@@ -71,7 +75,7 @@ def shares(weights: Sequence[object], where: str, place: Callable[[int], str]) -
 
 def is_ordinal(texts: Sequence[str]) -> bool:
     """Whether the texts are whole numbers in rising order: then distances between them mean something."""
-    if not all(text.removeprefix("-").isdecimal() and text.isascii() for text in texts):
+    if not all(_NUMBER.fullmatch(text) for text in texts):
         return False
     numbers = [int(text) for text in texts]
     return all(low < high for low, high in pairwise(numbers))

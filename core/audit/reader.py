@@ -81,7 +81,7 @@ class ModelReader:
 
         self.name = lm.name
         self._lm, self._plan, self._tell = lm, plan, tell
-        self._texts = TextReader(lm.name, LocalDraws(LocalBackend(lm), plan.seed, batch_size), plan)
+        self._texts = TextReader(lm.name, LocalDraws(LocalBackend(lm, thinking=False), plan.seed, batch_size), plan)
         self._ends: EndIds | None = None
         self._checked: Checked | None = None
 
@@ -111,7 +111,7 @@ class ModelReader:
     def _find_ends(self, prompts: Sequence[AuditPrompt]) -> EndIds:
         from .engine import EndIds, end_ids
 
-        if all(prompt.terminal == "none" for prompt in prompts):
+        if self._plan.end_token is None and all(prompt.terminal == "none" for prompt in prompts):
             return EndIds(-1, ())
         return end_ids(self._lm, self._plan.end_token)
 
@@ -178,7 +178,7 @@ def _check_room(lm: LanguageModel, prompt: AuditPrompt) -> None:
     from ..models.chat import chat_ids
     from ..models.likelihood import fits
 
-    length = len(chat_ids(lm.tokenizer, prompt.chat, prefill=prompt.prefill))
+    length = len(chat_ids(lm.tokenizer, prompt.chat, prefill=prompt.prefill, thinking=False))
     if not fits(lm, length + 1):
         limit = lm.model.config.get_text_config().max_position_embeddings
         raise DivtoolError(

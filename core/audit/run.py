@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..jsonl import Record, Row
+from .compared import prompt_name
 from .comparison import comparison
 from .earlier import Key, key_of, same_run
 from .handed import HandedOver, group_model, group_reading
@@ -122,8 +123,10 @@ def summary(records: Sequence[Record], planned: Iterable[AuditPrompt], baseline:
     families = {prompt.task.id: prompt.task.family for prompt in planned if prompt.scored}
     model = records[0]["model"] if records else None
     found: Record = {"model": model, **aggregates(records, planned=families, seed=seed)}
-    if baseline is not None:
-        found["compare"] = {**comparison(records, seed=seed), "missing": baseline.missing}
+    # A run that an earlier one had finished opens no baseline; its records hold what they were compared with.
+    if baseline is not None or any("compare" in record for record in records):
+        missing = [prompt_name(record) for record in records if "compare" not in record]
+        found["compare"] = {**comparison(records, seed=seed), "missing": missing}
     parts = {"position": position_summary, "weighted": weighted_summary, "robustness": robustness_summary}
     for name, part in parts.items():
         if value := part(records):

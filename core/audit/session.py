@@ -105,6 +105,8 @@ class Session:
         Raises:
             DivtoolError: It cannot be read, or not be compared.
         """
+        if baseline is not None:
+            baseline.refuse_other_modes((prompt.key for prompt in self.prompts), "sampled")
         return self._run(
             reader.name, lambda: reader, lambda _: baseline, baseline.compared_at if baseline else _nothing
         )

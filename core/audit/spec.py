@@ -114,6 +114,8 @@ class _Entry:
 
     def _options(self) -> list[AuditOption]:
         given = self.row.get("options")
+        if "decimals" in self.row:
+            raise self.fault("has 'decimals' beside 'options'", "decimals go with a target that is a law")
         if not isinstance(given, list) or not given:
             raise self.fault("has no list 'options'", "an option is a text, or {text, weight, aliases}")
         rows = [self._option(number, option) for number, option in enumerate(given)]
@@ -175,11 +177,16 @@ class _Entry:
 
     def _limits(self) -> Limits:
         usual = Limits()
-        return Limits(
+        limits = Limits(
             pass_tv=self._limit("pass", "tv", usual.pass_tv),
             pass_valid=self._limit("pass", "valid", usual.pass_valid),
             warn_tv=self._limit("warn", "tv", usual.warn_tv),
         )
+        if limits.pass_tv > limits.warn_tv:
+            raise self.fault(
+                f"pass.tv is {limits.pass_tv} and warn.tv {limits.warn_tv}", "what passes is below what warns"
+            )
+        return limits
 
     def _limit(self, key: str, name: str, usual: float) -> float:
         table = self.row.get(key, {})

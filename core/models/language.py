@@ -48,6 +48,12 @@ class LanguageModel:
         ids = configured if isinstance(configured, list) else [configured]
         return frozenset(i for i in (*ids, self.tokenizer.eos_token_id) if i is not None)
 
+    @property
+    def number_format(self) -> str:
+        """Number format of the weights: "float32", "bfloat16", "float16" or "nf4"."""
+        four_bit = getattr(self.model, "is_loaded_in_4bit", False)
+        return "nf4" if four_bit else str(self.model.dtype).removeprefix("torch.")
+
     def describe(self) -> str:
         """One line: name, size, device, number format."""
         size = self.model.num_parameters()

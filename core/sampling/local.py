@@ -34,12 +34,14 @@ class LocalBackend:
 
     Args:
         language_model: The loaded model with its tokenizer.
+        thinking: What chat templates that know `enable_thinking` are told; None leaves it to them.
     """
 
-    def __init__(self, language_model: LanguageModel) -> None:
+    def __init__(self, language_model: LanguageModel, thinking: bool | None = None) -> None:
         self.name = language_model.name
         self.parameters: int | None = language_model.model.num_parameters()
         self._lm = language_model
+        self._thinking = thinking
 
     @property
     def language_model(self) -> LanguageModel:
@@ -51,7 +53,7 @@ class LocalBackend:
         self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ignore_tokens
     ) -> list[Draw]:
         """One draw a request, in order."""
-        batch = _Batch(self._lm, requests, decoding)
+        batch = _Batch(self._lm, requests, decoding, self._thinking)
         while batch.active:
             on_tokens(batch.step())
         return [self._finished(row) for row in batch.rows]
@@ -75,8 +77,11 @@ class _RowState:
 class _Batch:
     """The rows that are drawn together, their cache, and the logits of the next position."""
 
-    def __init__(self, lm: LanguageModel, requests: Sequence[Request], decoding: Decoding) -> None:
+    def __init__(
+        self, lm: LanguageModel, requests: Sequence[Request], decoding: Decoding, thinking: bool | None
+    ) -> None:
         self._lm = lm
+        self._thinking = thinking
         self._decoding = decoding
         limit = decoding.max_new_tokens
         prefills = {request.prefill: self._prefill_ids(request.prefill) for request in requests}
@@ -96,7 +101,8 @@ class _Batch:
         begun = [(request.messages, row.prefill) for request, row in zip(requests, self.rows, strict=True)]
         chats = list(dict.fromkeys(begun))
         place = {chat: number for number, chat in enumerate(chats)}
-        sequences = [[*chat_ids(self._lm.tokenizer, messages), *answer] for messages, answer in chats]
+        opened = (chat_ids(self._lm.tokenizer, messages, thinking=self._thinking) for messages, _ in chats)
+        sequences = [[*opening, *answer] for opening, (_, answer) in zip(opened, chats, strict=True)]
         ids, mask = _left_padded(sequences, self._lm.pad_id)
         ids, mask = ids.to(self._lm.device), mask.to(self._lm.device)
         rows = max(1, _PREFILL_TOKENS[ids.device.type != "cpu"] // ids.shape[1])

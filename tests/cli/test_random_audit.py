@@ -82,8 +82,65 @@ def test_compare_with_a_file_and_resume(audit: Any, even: str, stuck: str, tmp_p
     (tmp_path / "stuck.jsonl").write_bytes(b"".join(lines[:7]) + lines[7][:30])
     audit(*command, "--resume")
     assert (tmp_path / "stuck.jsonl").read_bytes() == whole
-    _, stderr = audit(*command, "--resume")
+    _, stderr = audit(*command, "--resume", "--summary", "again.json")
     assert "parameters" not in stderr  # no model is loaded: nothing is left to do
+    compare = json.loads((tmp_path / "again.json").read_text())["compare"]
+    assert (compare["n_tasks"], compare["missing"]) == (
+        1,
+        [f"coin {wording}" for wording in ("w1", "w2", "w3", "w4", "w0")],
+    )
+    assert "the baseline has no record of coin w1" in stderr
+
+
+@pytest.mark.parametrize(
+    ("prompt", "targets", "more", "says"),
+    [
+        ("Draw.", {"1": 8, "2": 1, "3": 1}, [], "different options or targets"),
+        ("Roll.", {"1": 1, "2": 1, "3": 1}, [], "different prompts"),
+        ("Draw.", {"1": 1, "2": 1, "3": 1}, ["--prefill", "x"], "different prompts"),
+        ("Draw.", {"1": 1, "2": 1, "3": 1}, ["--variants", "off"], "different --variants or --end-token"),
+    ],
+)
+def test_compare_refuses_other_questions(
+    prompt: str, targets: dict[str, int], more: list[str], says: str, audit: Any, even: str, tmp_path: Path
+) -> None:
+    def spec(name: str, asked: str, wanted: dict[str, int]) -> str:
+        (tmp_path / name).write_text(json.dumps({"prompt": asked, "task": "lot", "targets": wanted}))
+        return name
+
+    audit("--model", even, "--spec", spec("a.jsonl", "Draw.", {"1": 1, "2": 1, "3": 1}), "-o", "one.jsonl")
+    own = spec("b.jsonl", prompt, targets)
+    _, stderr = audit("--model", even, "--spec", own, "--compare", "one.jsonl", *more, status=1)
+    assert says in stderr
+
+
+def test_every_beginning_of_an_answer_is_audited(audit: Any, even: str, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(
+        json.dumps({"request": "Draw.", "targets": ["1", "2"], "response": ["I say ", "x"]})
+    )
+    records, _ = audit("--model", even, "--spec", "m.jsonl")
+    assert [(record["wording"], record["prefill"]) for record in records] == [("given", "I say "), ("given-2", "x")]
+
+
+def test_a_thinking_switch_is_off_in_every_mode(audit: Any, make_table_model: Any) -> None:
+    folder = Path(make_table_model({str(digit): 0.1 for digit in range(10)}))
+    off = "{% if enable_thinking is defined and not enable_thinking %}"
+    opened = "{% if add_generation_prompt %}" + off + "\n{% else %}7{% endif %}"
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m['content'] + '\n' }}{% endfor %}" + opened + "{% endif %}"
+    )
+    valid = []
+    for mode in (("--mode", "exact"), ("--mode", "sampled", "-n", "40")):
+        records, _ = audit("--model", str(folder), "--task", "digit", *mode)
+        valid.append(records[0]["valid_mass"])
+    assert valid == pytest.approx([1, 1], abs=1e-3)
+
+
+def test_few_responses_are_said(audit: Any) -> None:
+    record = {"prompt_id": "coin:w1", "prompt": "Toss.", "task": "coin", "wording": "w1", "response": "heads"}
+    line = json.dumps({**record, "sample_index": 0, "turn": 1, "model": "m", "seed": 0}).encode()
+    _, stderr = audit("--responses", "-", stdin=line)
+    assert "1 responses to a prompt: below 30 no verdict is better than warn" in stderr
 
 
 def test_a_spec_and_its_training_file_are_one(audit: Any, even: str, tmp_path: Path) -> None:
@@ -177,7 +234,7 @@ def test_an_endpoint_is_sampled(audit: Any, server: str) -> None:
     assert all(record["valid_mass"] == pytest.approx(2 / 3) for record in records)
     assert records[0]["sampling"] == {"temperature": 1.0, "top_p": 1.0, "max_tokens": 64}
     assert records[0]["finish_reasons"] == {"stop": 6}
-    assert "below 30 responses no verdict is better than warn" in stderr
+    assert "6 responses to a prompt: below 30 no verdict is better than warn" in stderr
 
 
 @pytest.mark.parametrize(
@@ -205,13 +262,15 @@ def test_an_endpoint_is_sampled(audit: Any, server: str) -> None:
         ("--responses - --format json", "leave out --format, or draw them so with sample"),
         ("--responses - -n 5", "leave out -n"),
         ("--responses - --prefill x", "--prefill needs a model in this process: responses are counted as they are"),
+        ("--spec lot.jsonl --arms formats", "--arms formats writes built-in tasks in other forms"),
         ("--regroup", "--regroup needs --responses"),
         ("--fail-under nan", "--fail-under nan: a score is a number from 0 to 100"),
         ("--resume", "--resume needs -o FILE"),
         ("--summary -", "only -o takes - for standard output"),
     ],
 )  # fmt: skip
-def test_wrong_usage(audit: Any, arguments: str, words: str) -> None:
+def test_wrong_usage(audit: Any, tmp_path: Path, arguments: str, words: str) -> None:
+    (tmp_path / "lot.jsonl").write_text(json.dumps({"prompt": "Draw.", "task": "lot", "targets": ["1", "2"]}))
     records, stderr = audit(*arguments.split(), status=2)
     assert words in stderr
     assert stderr.count("\n") == 1

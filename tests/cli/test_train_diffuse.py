@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def test_from_a_pipe_to_an_adapter_and_a_missed_bound(tmp_path: Path, tiny_model
     audit = json.loads(done.stdout)
     assert last["final"]
     assert [audit[key] for key in ("tv", "valid_mass")] == pytest.approx([last["tv"], last["valid_mass"]], abs=1e-4)
+    assert audit["kl_bits"] * math.log(2) == pytest.approx(last["kl"], abs=1e-5)
 
 
 def test_a_dry_run_of_built_in_targets(tmp_path: Path, tiny_model: str, divtool: Any) -> None:

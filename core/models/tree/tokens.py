@@ -158,7 +158,7 @@ def _special_ids(tokenizer: Any) -> frozenset[int]:
 
 
 def _named(tokenizer: Any, name: str) -> int:
-    token = int(name) if name.isdigit() else tokenizer.get_vocab().get(name)
+    token = int(name) if name.isascii() and name.isdecimal() else tokenizer.get_vocab().get(name)
     if token is None or token >= len(tokenizer):
         raise DivtoolError(f"--end-token: the tokenizer has no token {name!r}")
     return int(token)

@@ -42,7 +42,7 @@ class Setup:
     @property
     def dtype(self) -> str:
         """Number format of the weights."""
-        return "nf4" if self.settings.four_bit else str(self.lm.model.dtype).removeprefix("torch.")
+        return self.lm.number_format
 
     @property
     def boundaries(self) -> list[str]:
@@ -99,4 +99,6 @@ def _end(lm: LanguageModel, end_token: str | None) -> int | None:
     try:
         return end_ids(lm, end_token).trained
     except DivtoolError:
+        if end_token is not None:
+            raise
         return None  # Only targets without an end are trained, else they would have said so.

@@ -107,6 +107,8 @@ def _task(**more: Any) -> dict[str, Any]:
         (_task(options=[True, "b"]), r"options\[0\] is True, no text; write it in quotes"),
         (_task(opton=1), r"tasks\[0\]: unknown key 'opton'"),
         (_task(open="yes"), "'open' is 'yes', not true or false"),
+        (_task(**{"pass": {"tv": 0.5}, "warn": {"tv": 0.1}}), r"pass\.tv is 0\.5 and warn\.tv 0\.1"),
+        (_task(decimals=2), "has 'decimals' beside 'options'"),
         (_task(**{"pass": {"tv": 2}}), r"pass\.tv is 2, not a number from 0 to 1"),
         (_task(target={"name": "poisson", "args": {"mu": 4}}), "both 'options' and a law"),
         (_task(thing="x"), "both 'prompts' and 'thing'"),
@@ -189,3 +191,9 @@ def test_huge_weights_and_records_with_one_option(write: Any) -> None:
     assert "1 option: nothing to audit" in heard[-1]
     with pytest.raises(InputError, match="nothing to audit"):
         read_spec(path)
+
+
+def test_numbers_too_long_to_subtract_are_names(tmp_path: Path) -> None:
+    (tmp_path / "long.jsonl").write_text(json.dumps({"prompt": "x", "targets": ["1" * 5000, "2" * 5000]}))
+    (prompt,) = read_spec(str(tmp_path / "long.jsonl"))
+    assert not prompt.task.ordinal

@@ -119,8 +119,9 @@ def test_a_tokenizer_without_an_end_is_refused() -> None:
         tails_of(lm, CHAT, ["7"])
     assert _read(lm, tails_of(lm, CHAT, ["7"], terminal="none").tails[0]) == ["7"]
     assert _read(lm, tails_of(lm, CHAT, ["7"], end_token=";").trained[0]) == ["7", ";"]
-    with pytest.raises(DivtoolError, match="no token '<x>'"):
-        end_ids(lm, "<x>")
+    for name in ("<x>", "²"):
+        with pytest.raises(DivtoolError, match=f"no token '{name}'"):
+            end_ids(lm, name)
 
 
 def test_answers_that_the_template_changes_are_refused() -> None:
