@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | bench | clean
+# make setup | demo | test | lint | bench | bench-training | clean
 PYTHON  ?= python3
 BIN     := .venv/bin
 DIVTOOL := $(BIN)/divtool
@@ -6,7 +6,7 @@ STAMP   := .venv/.installed
 # One thread each: the tests' models are small, and threads of several workers wait for each other.
 WORKERS ?= 2
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint bench bench-training clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,15 @@ bench: setup demo/responses.jsonl
 	$(BIN)/python benchmarks/step_time.py
 	sh benchmarks/temperature.sh $(DIVTOOL) demo/temperature
 	$(BIN)/python benchmarks/streaming.py demo/responses.jsonl
+
+# Hours on two cores; each goes on where it was stopped.
+bench-training: setup
+	$(BIN)/python benchmarks/tree.py
+	$(BIN)/python benchmarks/diffuse_loo.py --folder demo/loo --epochs 24 --learning-rate 4e-4 --divtool $(DIVTOOL)
+	$(BIN)/python benchmarks/diffuse.py --folder demo/diffuse --parts quick laws --divtool $(DIVTOOL)
+	$(BIN)/python benchmarks/diffuse.py --folder demo/people --parts biographies --start demo/loo/all --epochs 12 \
+	    --learning-rate 5e-4 --divtool $(DIVTOOL)
+	$(BIN)/python benchmarks/preference.py --folder demo/preference --divtool $(DIVTOOL)
 
 clean:
 	rm -rf .venv build dist demo *.egg-info
