@@ -47,7 +47,7 @@ bench-training: setup
 	$(BIN)/python benchmarks/tree.py
 	$(BIN)/python benchmarks/diffuse_loo.py --folder demo/loo --epochs 24 --learning-rate 4e-4 --divtool $(DIVTOOL)
 	$(BIN)/python benchmarks/diffuse.py --folder demo/diffuse --parts quick laws --divtool $(DIVTOOL)
-	$(BIN)/python benchmarks/diffuse.py --folder demo/people --parts biographies --start demo/loo/all --epochs 12 \
+	$(BIN)/python benchmarks/diffuse.py --folder demo/people --parts biographies --start demo/loo/all --people 60 --epochs 24 \
 	    --learning-rate 5e-4 --divtool $(DIVTOOL)
 	$(BIN)/python benchmarks/preference.py --folder demo/preference --divtool $(DIVTOOL)
 

@@ -5,7 +5,7 @@ Each part is a table of its own, and `--parts` picks some:
 - `quick`: the five prompts of `diffuse-quick`, with and without the anchor; exact audits, before and after, of the
   trained prompts, the two held-out ones and two new wordings; perplexity of given texts and length of everyday answers.
 - `laws`: targets that are not even: 70 to 30, and Binomial(10, 0.2).
-- `biographies`: the preset of that name, on top of an adapter of the family runs (`--start`, the `all` of
+- `biographies`: `--people` targets of the preset of that name, on top of an adapter of the family runs (`--start`, the `all` of
   diffuse_loo.py) or of `quick`; 200 sampled texts before and after.
 
 `--quick` trains 10 passes and samples 40 texts. Everything is done by divtool's commands, printed before they run; a
@@ -87,10 +87,13 @@ def laws(stages: Stages) -> list[str]:
     ]
 
 
-def biographies(stages: Stages, start: str | None, samples: int) -> list[str]:
+def biographies(stages: Stages, start: str | None, samples: int, people: int) -> list[str]:
     """Invented people before and after."""
     first = Path(start) if start else stages.train("anchored", "--builtin", "diffuse-quick", "--anchor", "1")
-    adapter = stages.train("people", "--builtin", "biographies", "--adapter", first)
+    (record,) = stages.export("biographies")
+    every = record["targets"]
+    record["targets"] = [every[place * len(every) // people] for place in range(people)]
+    adapter = stages.train("people", stages.write("people-targets.jsonl", [record]), "--adapter", first)
     words = ("eval", "--task", "biographies", "--model", stages.model, "--adapter", adapter)
     found = records(stages.run("people.jsonl", *words, "--baseline", stages.model, "-n", samples, resume=True))
     rows = [
@@ -110,7 +113,8 @@ def settings() -> argparse.Namespace:
     parser = options(__doc__.splitlines()[0], "diffuse")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--start", help="adapter that the biographies begin from")
-    parser.add_argument("--samples", type=int, default=200, help="biographies")
+    parser.add_argument("--samples", type=int, default=200, help="biographies that are drawn")
+    parser.add_argument("--people", type=int, default=210, help="biographies that are trained, of 210")
     given = parser.parse_args()
     if given.quick:
         given.epochs, given.samples = "10", 40
@@ -126,7 +130,7 @@ def main() -> None:
     if "laws" in given.parts:
         parts += laws(stages)
     if "biographies" in given.parts:
-        parts += biographies(stages, given.start, given.samples)
+        parts += biographies(stages, given.start, given.samples, given.people)
     stages.path("tables.md").write_text("\n".join(parts) + "\n")
     print(*parts, sep="\n")
 
