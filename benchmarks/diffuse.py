@@ -5,8 +5,8 @@ Each part is a table of its own, and `--parts` picks some:
 - `quick`: the five prompts of `diffuse-quick`, with and without the anchor; exact audits, before and after, of the
   trained prompts, the two held-out ones and two new wordings; perplexity of given texts and length of everyday answers.
 - `laws`: targets that are not even: 70 to 30, and Binomial(10, 0.2).
-- `biographies`: `--people` targets of the preset of that name, on top of an adapter of the family runs (`--start`, the `all` of
-  diffuse_loo.py) or of `quick`; 200 sampled texts before and after.
+- `biographies`: `--people` targets of the preset of that name, on top of an adapter of the family runs (`--start`, the
+  `all` of diffuse_loo.py) or of `quick`; 200 sampled texts before and after.
 
 `--quick` trains 10 passes and samples 40 texts. Everything is done by divtool's commands, printed before they run; a
 stage whose output is whole is skipped, so that a stopped run goes on where it was.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from diffuse_stages import COLUMNS, COSTS, Record, Stages, arrows, cost, options, records, table
@@ -97,15 +98,22 @@ def biographies(stages: Stages, start: str | None, samples: int, people: int) ->
     words = ("eval", "--task", "biographies", "--model", stages.model, "--adapter", adapter)
     found = records(stages.run("people.jsonl", *words, "--baseline", stages.model, "-n", samples, resume=True))
     rows = [
-        [each["metric"], _shown(each.get("baseline_value")), _shown(each["value"]), each["n_responses"]]
+        [each["metric"], *map(_with_interval, _sides(each)), each["n_responses"]]
         for each in found
         if each["task"] == "biographies"
     ]
-    return [table("Biographies, sampled", ("measure", "base", "after", "responses"), rows)]
+    return [table("Biographies, sampled", ("measure", "base", "after", "difference", "responses"), rows)]
 
 
-def _shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _sides(row: Record) -> list[Sequence[float | None]]:
+    """Value and interval of the untouched model, of the trained one, and of the difference."""
+    names = (("baseline_value",), ("value", "ci_low", "ci_high"), ("delta", "delta_ci_low", "delta_ci_high"))
+    return [[row.get(name) for name in side] for side in names]
+
+
+def _with_interval(side: Sequence[float | None]) -> str:
+    value, *ends = ("–" if number is None else f"{number:.3f}" for number in side)
+    return f"{value} ({ends[0]} to {ends[1]})" if ends and ends[0] != "–" else value
 
 
 def settings() -> argparse.Namespace:
