@@ -61,6 +61,10 @@ def test_refuses(given: dict[str, Any], says: str) -> None:
         ({}, 1, 1),
     ],
 )
+def test_steps(given: dict[str, Any], pairs: int, steps: int) -> None:
+    assert TrainSettings(**given).filled(SMALL, "cpu").total_steps(pairs) == steps
+
+
 def test_length_kept_by_likelihood_in_small_models() -> None:
     from divtool.core.catalog import METHODS
 
@@ -68,10 +72,6 @@ def test_length_kept_by_likelihood_in_small_models() -> None:
     assert TrainSettings(**own).filled(SMALL, "cpu").sft_weight == 0.2
     assert TrainSettings(**own).filled(LARGE, "cpu").sft_weight is None
     assert TrainSettings(**own, sft_weight=0.0).filled(SMALL, "cpu").sft_weight == 0.0
-
-
-def test_steps(given: dict[str, Any], pairs: int, steps: int) -> None:
-    assert TrainSettings(**given).filled(SMALL, "cpu").total_steps(pairs) == steps
 
 
 def test_defaults_of_each_loss() -> None:
