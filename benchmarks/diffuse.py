@@ -100,7 +100,7 @@ def biographies(stages: Stages, start: str | None, samples: int, people: int) ->
     rows = [
         [each["metric"], *map(_with_interval, _sides(each)), each["n_responses"]]
         for each in found
-        if each["task"] == "biographies"
+        if each["task"] == "biographies" and each.get("baseline_value") is not None
     ]
     return [table("Biographies, sampled", ("measure", "base", "after", "difference", "responses"), rows)]
 
