@@ -18,7 +18,7 @@ run score "$out/responses.jsonl" --metrics lexical,dsi_lite,semantic_deviation,m
     --quality perplexity --dtype bfloat16 -o "$out/scored.jsonl"
 run select "$out/scored.jsonl" --method diverse-ns --orientation any --min-words 15 \
     --report "$out/select.json" -o "$out/pairs.jsonl"
-run train "$out/pairs.jsonl" --method diverse-ns --learning-rate 1e-4 --batch-size 4 --grad-accum 2 \
+run train "$out/pairs.jsonl" --method diverse-ns --learning-rate 1e-4 --sft-weight 0 --batch-size 4 --grad-accum 2 \
     -o "$out/adapter"
 run eval --task aut -n 8 --model smollm2-135m --adapter "$out/adapter" --baseline smollm2-135m \
     --dtype bfloat16 -o "$out/measures.jsonl"
