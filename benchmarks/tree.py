@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--answers", default="numbers,names")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--double", action="store_true", help="in float64: how far apart are the two without rounding?")
     parser.add_argument("--quick", action="store_true", help="10 options, one round: does it run?")
     options = parser.parse_args()
     import torch
@@ -190,6 +191,8 @@ def main() -> None:
     )
     for training in (False, True):
         lm = adapted(lm) if training else lm
+        if options.double:
+            lm.model = lm.model.double()
         what = "Training step (forward and backward, LoRA r 16)" if training else "Scoring"
         unit = "relative difference of the gradients" if training else "nats of an answer"
         print(f"\n{what}; apart by: {unit}\n\n{HEAD}\n|{' --- |' * HEAD.count(' | ')} --- |")
