@@ -121,7 +121,13 @@ MattrWindow = Annotated[int, typer.Option("--mattr-window", min=1, help="Words a
 
 _DECODING = "Decoding"
 Temperature = Annotated[
-    float, typer.Option("--temperature", min=0.0, help="0 takes the most likely token.", rich_help_panel=_DECODING)
+    float | None,
+    typer.Option(
+        "--temperature",
+        min=0.0,
+        help="0 takes the most likely token (1; possibility 0.75; list 0).",
+        rich_help_panel=_DECODING,
+    ),
 ]
 TopP = Annotated[
     float | None,
@@ -145,7 +151,13 @@ RepetitionPenalty = Annotated[
     ),
 ]
 MaxNewTokens = Annotated[
-    int, typer.Option("--max-new-tokens", min=1, help="Longest response in tokens.", rich_help_panel=_DECODING)
+    int | None,
+    typer.Option(
+        "--max-new-tokens",
+        min=1,
+        help="Longest response in tokens (512; possibility 64; list 1024, for all of it).",
+        rich_help_panel=_DECODING,
+    ),
 ]
 
 

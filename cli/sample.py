@@ -29,10 +29,13 @@ def sample(
         int | None, typer.Option("--count", min=1, help="How many prompts of the built-in set.", rich_help_panel=_WHAT)
     ] = None,
     samples: Annotated[
-        int, typer.Option("-n", "--samples", min=1, help="Responses a prompt.", rich_help_panel=_WHAT)
-    ] = 4,
+        int | None,
+        typer.Option(
+            "-n", "--samples", min=1, help="Responses a prompt (4); with sequential, chats.", rich_help_panel=_WHAT
+        ),
+    ] = None,
     strategy: Annotated[
-        str, typer.Option("--strategy", help="direct or sequential.", rich_help_panel=_WHAT)
+        str, typer.Option("--strategy", help="direct, sequential, list or possibility.", rich_help_panel=_WHAT)
     ] = "direct",
     turns: Annotated[
         int | None, typer.Option("--turns", min=1, help="sequential: responses a chat (2).", rich_help_panel=_WHAT)
@@ -52,6 +55,36 @@ def sample(
             "--length-hint/--no-length-hint", help="sequential: ask for about the same length.", rich_help_panel=_WHAT
         ),
     ] = True,
+    numbers: Annotated[
+        str | None,
+        typer.Option(
+            "--numbers",
+            help="possibility: 1..K (usual), random, same (the control: number 1 for all), or a list such as 2,4,7.",
+            metavar="NUMBERS",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    number_prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--number-prompt",
+            help="possibility: sentence that names the number, with {n} in it (the adapter's own).",
+            metavar="TEXT",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    cycle_numbers: Annotated[
+        bool,
+        typer.Option("--cycle-numbers", help="possibility: begin again beyond the last number.", rich_help_panel=_WHAT),
+    ] = False,
+    clean: Annotated[
+        Literal["chat"] | None,
+        typer.Option(
+            "--clean",
+            help="Take off speaker labels, outer quotes, stage directions, emoji; the raw text stays in response_raw.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     model: o.Model = "smollm2-135m",
     adapter: o.Adapter = None,
     backend: Annotated[
@@ -62,12 +95,12 @@ def sample(
     device: o.Device = "auto",
     four_bit: o.FourBit = None,
     trust_remote_code: o.TrustRemoteCode = False,
-    temperature: o.Temperature = 1.0,
+    temperature: o.Temperature = None,
     top_p: o.TopP = None,
     top_k: o.TopK = 0,
     min_p: o.MinP = 0.0,
     repetition_penalty: o.RepetitionPenalty = 1.0,
-    max_new_tokens: o.MaxNewTokens = 512,
+    max_new_tokens: o.MaxNewTokens = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chats drawn together.")] = 64,
     seed: o.Seed = 0,
     resume: o.Resume = False,
@@ -83,9 +116,9 @@ def sample(
     from ..core.records import check_prompt
     from ..core.resume import finished_rows
     from ..core.sampling.backend import Decoding
-    from ..core.sampling.open import open_backend, open_strategy
+    from ..core.sampling.open import open_backend, open_sampler, open_strategy
     from ..core.sampling.prompt_sets import builtin_rows
-    from ..core.sampling.run import SampleOptions, Sampler
+    from ..core.sampling.run import SampleOptions
     from ..core.sampling.strategies import StrategyOptions
     from .streams import Reading
 
@@ -93,10 +126,29 @@ def sample(
         raise UsageError("--builtin and a prompt file exclude each other")
     if builtin is None and count is not None:
         raise UsageError("--count needs --builtin")
-    chats = open_strategy(strategy, StrategyOptions(turns=turns, turn2_prompt=turn2_prompt, length_hint=length_hint))
-    nucleus = chats.top_p if top_p is None else top_p
-    decoding = Decoding(temperature, nucleus, top_k, min_p, max_new_tokens, repetition_penalty)
-    draw = SampleOptions(samples=samples, seed=seed, batch_size=batch_size, decoding=decoding)
+    chats = open_strategy(
+        strategy,
+        StrategyOptions(
+            samples=samples,
+            seed=seed,
+            adapter=adapter,
+            turns=turns,
+            turn2_prompt=turn2_prompt,
+            length_hint=length_hint,
+            numbers=numbers,
+            number_prompt=number_prompt,
+            cycle_numbers=cycle_numbers,
+        ),
+    )
+    decoding = Decoding(
+        chats.temperature if temperature is None else temperature,
+        chats.top_p if top_p is None else top_p,
+        top_k,
+        min_p,
+        chats.max_new_tokens if max_new_tokens is None else max_new_tokens,
+        repetition_penalty,
+    )
+    draw = SampleOptions(samples=chats.samples, seed=seed, batch_size=batch_size, decoding=decoding, clean=clean)
     loading = LoadOptions(
         adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code
     )
@@ -106,10 +158,16 @@ def sample(
     rows = builtin_rows(builtin, count, seed) if builtin else Reading(given, check_prompt, on_error)
     with RecordWriter(output, append=old is not None) as writer:
         source = open_backend("transformers" if backend == "auto" else backend, model, loading, console.note)
-        with console.sampling_progress(None if count is None else count * samples) as (on_tokens, on_done):
-            sampler = Sampler(source, chats, draw, on_tokens)
+        for line in chats.warnings:
+            console.warn(line)
+        total = None if count is None else count * chats.chats(chats.samples)
+        with console.sampling_progress(total) as (on_tokens, on_done):
+            sampler, done = open_sampler(source, chats, draw, on_tokens), 0
             for records in sampler.run(rows, finished_rows(old)):
                 for record in records:
                     writer.write(record)
                 writer.flush()
-                on_done(len(records) // chats.turns)
+                on_done(sampler.drawn - done)
+                done = sampler.drawn
+        for line in sampler.notes:
+            console.note(line)

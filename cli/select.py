@@ -1,4 +1,4 @@
-"""`divtool select`: scored responses to preference pairs, weighted or not, and subsets of responses and pairs."""
+"""`divtool select`: scored responses to preference pairs, weighted or not, to groups, and to subsets of either."""
 
 from __future__ import annotations
 
@@ -71,6 +71,10 @@ def select(
     judge_key_env: o.JudgeKeyEnv = None,
     judge_max_calls: o.JudgeMaxCalls = None,
     k: s.K = None,
+    min_k: s.MinK = None,
+    pick: s.Pick = None,
+    input_format: s.InputFormat = None,
+    quality_key: s.QualityKey = None,
     space: s.Space = None,
     scope: s.Scope = None,
     init: s.Init = None,
@@ -90,7 +94,8 @@ def select(
     """Choose preference pairs, and audit them; or choose among responses or pairs.
 
     Reads scored responses and writes pairs that TRL's trainers read as they are; deviation also weighs the pairs of a
-    file. k-center writes responses, and reference-gap reads pairs. Nothing is written before the audit has passed.
+    file. k-center writes responses, possibility groups of them, and reference-gap reads pairs. Pairs are written once
+    the audit has passed.
     """
     from importlib import import_module
 

@@ -18,7 +18,7 @@ _rule = partial(typer.Option, rich_help_panel="diverse-ns: diversity and quality
 _pool = partial(typer.Option, rich_help_panel="deviation, divpo, marginal: responses of a prompt", show_default=False)
 _weight = partial(typer.Option, rich_help_panel="deviation, and --weights deviation", show_default=False)
 _divpo = partial(typer.Option, rich_help_panel="divpo", show_default=False)
-_subset = partial(typer.Option, rich_help_panel="k-center, reference-gap", show_default=False)
+_subset = partial(typer.Option, rich_help_panel="k-center, possibility, reference-gap", show_default=False)
 _model = partial(typer.Option, rich_help_panel=o.MODEL, show_default=False)
 
 MethodName = Annotated[str, typer.Option("--method", help="How to choose; see divtool methods.", metavar="NAME")]
@@ -63,7 +63,10 @@ Pairing = Annotated[
 
 LengthTolerance = Annotated[
     float | None,
-    _length("--length-tolerance", help="Largest difference in length (5; none with deviation and others)."),
+    _length(
+        "--length-tolerance",
+        help="Largest difference in length (5; none with deviation and others); possibility: words from the median.",
+    ),
 ]
 LengthUnit = Annotated[
     Literal["words", "tokens", "chars"] | None, _length("--length-unit", help="What length is counted in (words).")
@@ -81,7 +84,10 @@ Diversity = Annotated[str | None, _rule("--diversity", help="Metrics that must a
 QualityEps = Annotated[float | None, _rule("--quality-eps", help="By how much the quality may fall (0).")]
 QualityFloor = Annotated[
     float | None,
-    _rule("--quality-floor", help="Quantile of the run that a chosen text must reach, where it is judged (0.25)."),
+    _rule(
+        "--quality-floor",
+        help="Quantile of the run (possibility: of the prompt) that chosen texts must reach, where judged (0.25).",
+    ),
 ]
 Orientation = Annotated[
     Literal["second", "either", "any"] | None,
@@ -163,7 +169,35 @@ Attribute = Annotated[
 WithinSet = Annotated[bool | None, _divpo("--within-set", help="Compute freq, knn, deviation inside each set.")]
 AllowTies = Annotated[bool | None, _divpo("--allow-ties", help="Take prompts whose rewards are all equal.")]
 
-K = Annotated[int | None, _subset("-k", help="k-center: responses to choose, of each prompt or of all.", metavar="K")]
+K = Annotated[
+    int | None,
+    _subset(
+        "-k",
+        "--k",
+        help="k-center: responses to choose, of each prompt or of all; possibility: most of a prompt (4).",
+        metavar="K",
+    ),
+]
+MinK = Annotated[int | None, _subset("--min-k", help="possibility: leave out prompts with fewer (2).", metavar="K")]
+Pick = Annotated[
+    Literal["spread", "first", "random"] | None,
+    _subset("--pick", help="possibility: far apart by the embedder (usual), the earliest, or at random."),
+]
+InputFormat = Annotated[
+    Literal["responses", "dialogue"] | None,
+    _subset(
+        "--input-format",
+        help='possibility: responses or groups (usual), or dialogues {"context": "turn\\nturn", "candidates": [...]}.',
+    ),
+]
+QualityKey = Annotated[
+    str | None,
+    _subset(
+        "--quality-key",
+        help="possibility: score of --quality-floor; the best begins the pick (quality).",
+        metavar="NAME",
+    ),
+]
 Space = Annotated[
     Literal["embedder", "model"] | None,
     _subset("--space", help="k-center: unit vectors of the embedder (usual), or mean hidden states of the model."),

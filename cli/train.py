@@ -56,6 +56,22 @@ def train(
     end_token: t.EndToken = None,
     max_ppl_ratio: t.MaxPplRatio = None,
     max_rows: t.MaxRows = None,
+    arm: t.Arm = None,
+    k: t.K = None,
+    max_number: t.MaxNumber = None,
+    number_scheme: t.NumberScheme = None,
+    number_prompt: t.NumberPrompt = None,
+    ul_weight: t.UlWeight = None,
+    ul_warmup: t.UlWarmup = None,
+    ul_tokens: t.UlTokens = None,
+    ul_exclude: t.UlExclude = None,
+    stopwords: t.Stopwords = None,
+    max_negatives: t.MaxNegatives = None,
+    max_words: t.MaxWords = None,
+    batch_positives: t.BatchPositives = None,
+    rows_per_chunk: t.RowsPerChunk = None,
+    input_format: t.InputFormat = None,
+    eval_fraction: t.EvalFraction = None,
     gradient_checkpointing: t.GradientCheckpointing = None,
     head: t.Head = None,
     pack: t.Pack = None,
@@ -64,10 +80,10 @@ def train(
     dry_run: t.DryRun = False,
     on_error: o.OnError = "stop",
 ) -> None:
-    """Train a LoRA adapter on preference pairs, with sft on texts, with diffuse on target distributions.
+    """Train a LoRA adapter on pairs, texts (sft), target distributions (diffuse) or groups of responses (possibility).
 
-    Reads pairs of divtool select, texts, or target records, and writes a folder that plain PEFT loads: adapter,
-    train_log.jsonl, README.md. Nothing goes to standard output.
+    Reads pairs or groups of divtool select, texts, or target records, and writes a folder that plain PEFT loads:
+    adapter, train_log.jsonl, README.md. Nothing goes to standard output.
     """
     from ..core.methods.train_options import preset_of, refuse_foreign, settings_class
     from ..core.models.options import LoadOptions
@@ -85,7 +101,11 @@ def train(
         "lora_r": lora_r, "lora_alpha": lora_alpha, "lora_targets": lora_targets, "four_bit": four_bit,
         "gradient_checkpointing": gradient_checkpointing, "head": head, "pack": pack, "seed": seed, "builtin": builtin,
         "hold_out": hold_out, "gamma": gamma, "anchor": anchor, "anchor_every": anchor_every, "end_token": end_token,
-        "max_ppl_ratio": max_ppl_ratio, "max_rows": max_rows,
+        "max_ppl_ratio": max_ppl_ratio, "max_rows": max_rows, "arm": arm, "k": k, "max_number": max_number,
+        "number_scheme": number_scheme, "number_prompt": number_prompt, "ul_weight": ul_weight,
+        "ul_warmup": ul_warmup, "ul_tokens": ul_tokens, "ul_exclude": ul_exclude, "stopwords": stopwords,
+        "max_negatives": max_negatives, "max_words": max_words, "batch_positives": batch_positives,
+        "rows_per_chunk": rows_per_chunk, "input_format": input_format, "eval_fraction": eval_fraction,
     }  # fmt: skip
     own = {"audit": audit, "embedder": embedder, "preset": preset, "recipe": named_recipe, "held_out": held_out}
     refuse_foreign(method, recipe, settings | own)

@@ -11,6 +11,7 @@ _HOW = "How to train"
 _LOSS = "The loss"
 _LORA = "The adapter"
 _DIFFUSE = "Target distributions (diffuse)"
+_POSSIBILITY = "Numbered responses (possibility)"
 _MACHINE = "Memory and speed"
 
 
@@ -27,9 +28,19 @@ Output = Annotated[
 ]
 Preset = Annotated[
     str | None,
-    _option("--preset", help="paper: settings of the published code (ddpo, dorpo, sft).", panel=_HOW, metavar="NAME"),
+    _option(
+        "--preset",
+        help="paper: settings of the published code (ddpo, dorpo, sft); possibility: small, large, mistral, llama-2.",
+        panel=_HOW,
+        metavar="NAME",
+    ),
 ]
-Epochs = Annotated[float | None, _option("--epochs", help="Passes over the records (1; diffuse 50).", panel=_HOW)]
+Epochs = Annotated[
+    float | None,
+    _option(
+        "--epochs", help="Passes over the records (1; diffuse 50; possibility 3 under 500M parameters).", panel=_HOW
+    ),
+]
 MaxSteps = Annotated[int | None, _option("--max-steps", min=1, help="Steps, instead of --epochs.", panel=_HOW)]
 BatchSize = Annotated[
     int | None,
@@ -47,15 +58,24 @@ GradAccum = Annotated[
 LearningRate = Annotated[
     float | None,
     _option(
-        "--learning-rate", help="The highest one (5e-6; 2e-4 under 1B parameters; sft 1e-4; diffuse 2e-4).", panel=_HOW
+        "--learning-rate",
+        help="The highest one (5e-6; 2e-4 under 1B parameters; sft 1e-4; diffuse 2e-4; possibility 5e-5, 3e-4 under "
+        "500M).",
+        panel=_HOW,
     ),
 ]
 MaxLength = Annotated[
     int | None,
-    _option("--max-length", min=1, help="Leave out pairs of more tokens (1024); nothing is cut.", panel=_HOW),
+    _option(
+        "--max-length",
+        min=1,
+        help="Leave out pairs of more tokens (1024); possibility drops the oldest turns first (500).",
+        panel=_HOW,
+    ),
 ]
 SaveSteps = Annotated[
-    int | None, _option("--save-steps", min=1, help="Keep a checkpoint every so many steps.", panel=_HOW)
+    int | None,
+    _option("--save-steps", min=1, help="Keep a checkpoint every so many steps (possibility 25).", panel=_HOW),
 ]
 Audit = Annotated[
     Literal["fail", "warn", "off"] | None,
@@ -165,6 +185,94 @@ MaxRows = Annotated[
     int | None, _option("--max-rows", min=1, help="Rows of an answer tree in one pass (by memory).", panel=_DIFFUSE)
 ]
 
+Arm = Annotated[
+    Literal["one-to-one", "one-to-many", "numbered", "possibility"] | None,
+    _option(
+        "--arm",
+        help="One response a prompt, several, several with a number each, or with the unlikelihood loss too "
+        "(possibility).",
+        panel=_POSSIBILITY,
+    ),
+]
+K = Annotated[int | None, _option("--k", help="Responses a prompt, the first ones (4).", panel=_POSSIBILITY)]
+MaxNumber = Annotated[
+    int | None,
+    _option(
+        "--max-number", help="Numbers are drawn from 1 to this (9; --k under 500M parameters).", panel=_POSSIBILITY
+    ),
+]
+NumberScheme = Annotated[
+    Literal["random", "rank"] | None,
+    _option("--number-scheme", help="rank: response i gets number i (random).", panel=_POSSIBILITY),
+]
+NumberPrompt = Annotated[
+    str | None,
+    _option(
+        "--number-prompt",
+        help="Sentence behind the last user message, with {n} for the number.",
+        panel=_POSSIBILITY,
+        metavar="TEXT",
+    ),
+]
+UlWeight = Annotated[
+    float | None,
+    _option("--ul-weight", help="Weight of the unlikelihood loss (0.5); 0 keeps the numbers.", panel=_POSSIBILITY),
+]
+UlWarmup = Annotated[
+    int | None, _option("--ul-warmup", help="Updates before the unlikelihood loss counts (0).", panel=_POSSIBILITY)
+]
+UlTokens = Annotated[
+    Literal["content-first", "all"] | None,
+    _option(
+        "--ul-tokens",
+        help="What it looks at: the first token of each content word, or every token (content-first).",
+        panel=_POSSIBILITY,
+    ),
+]
+UlExclude = Annotated[
+    Literal["none", "shared", "context"] | None,
+    _option(
+        "--ul-exclude",
+        help="Words it passes over: those of the wanted response too, or of the prompt (none).",
+        panel=_POSSIBILITY,
+    ),
+]
+Stopwords = Annotated[
+    str | None,
+    _option(
+        "--stopwords",
+        help="Words that are no content words, instead of the English ones.",
+        panel=_POSSIBILITY,
+        metavar="FILE",
+    ),
+]
+MaxNegatives = Annotated[
+    int | None, _option("--max-negatives", min=1, help="Unwanted responses a prompt, drawn (all).", panel=_POSSIBILITY)
+]
+MaxWords = Annotated[
+    int | None,
+    _option("--max-words", min=1, help="Words of a response; the rest is cut off (60).", panel=_POSSIBILITY),
+]
+BatchPositives = Annotated[
+    int | None, _option("--batch-positives", min=1, help="Wanted responses an update (8).", panel=_POSSIBILITY)
+]
+RowsPerChunk = Annotated[
+    int | None,
+    _option(
+        "--rows-per-chunk", min=1, help="Rows of one forward pass (as many as fit 2,048 tokens).", panel=_POSSIBILITY
+    ),
+]
+InputFormat = Annotated[
+    Literal["records", "dialogue"] | None,
+    _option("--input-format", help="dialogue: context and candidates, as published (records).", panel=_POSSIBILITY),
+]
+EvalFraction = Annotated[
+    float | None,
+    _option(
+        "--eval-fraction", help="Share of the groups that is only looked at, ten times (0.05).", panel=_POSSIBILITY
+    ),
+]
+
 GradientCheckpointing = Annotated[
     bool | None,
     _option(
@@ -181,7 +289,8 @@ Pack = Annotated[
     bool | None,
     _option(
         "--pack/--no-pack",
-        help="One sequence a pair, its prompt once (on a CPU, where that saves a tenth of the tokens).",
+        help="One sequence a pair, its prompt once (on a CPU, where that saves a tenth of the tokens); possibility: "
+        "one a number, its responses as branches (on).",
         panel=_MACHINE,
     ),
 ]

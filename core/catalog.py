@@ -131,6 +131,13 @@ METHODS = _table(
         ("select",),
     ),
     Entry(
+        "possibility",
+        "methods.possibility:POSSIBILITY",
+        "a few different good responses of each prompt, as groups; each is trained under a number of its own",
+        "arXiv 2412.03343",
+        ("select", "train"),
+    ),
+    Entry(
         "reference-gap",
         "methods.reference_gap:REFERENCE_GAP",
         "of given pairs, those that the reference model tells apart most clearly",
@@ -229,6 +236,20 @@ TASKS = _table(
 
 PROMPT_SETS = _table(
     Entry(
+        "dialogues",
+        "sampling.prompt_sets:dialogues",
+        "60 everyday conversations of two to four turns, whose next turn is asked for",
+        "ours",
+        ("sample",),
+    ),
+    Entry(
+        "story-openings",
+        "sampling.prompt_sets:story_openings",
+        "80 first sentences of short stories, whose next sentence is asked for",
+        "ours",
+        ("sample",),
+    ),
+    Entry(
         "scenes",
         "sampling.prompt_sets:scenes",
         "three-sentence descriptions of a place at a time: answers that small models finish",
@@ -280,6 +301,20 @@ PROMPT_SETS = _table(
 
 STRATEGIES = _table(
     Entry("direct", "sampling.strategies:Direct", "every response from the prompt alone", "", ("sample",)),
+    Entry(
+        "list",
+        "sampling.listed:Listed",
+        "one answer that lists as many responses as are asked for, taken apart",
+        "baseline of arXiv 2412.03343",
+        ("sample",),
+    ),
+    Entry(
+        "possibility",
+        "sampling.possibility:Possibility",
+        "each response of a prompt is asked for by a number of its own, all in one batch",
+        "arXiv 2412.03343",
+        ("sample",),
+    ),
     Entry(
         "sequential",
         "sampling.strategies:Sequential",

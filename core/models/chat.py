@@ -52,6 +52,23 @@ def answered_ids(
     return [list(ids) for ids in _templated(tokenizer, chats, thinking, opened=False, tokenize=True)]
 
 
+def chat_text(tokenizer: Any, messages: Messages, answer: str | None = None) -> str:
+    """A chat as text, up to the opening of the assistant's answer, or with an answer and what stands behind it.
+
+    Args:
+        tokenizer: A transformers tokenizer; without a chat template the contents are joined by blank lines.
+        messages: (role, content) pairs, without the answer.
+        answer: What the assistant says.
+
+    Raises:
+        DivtoolError: The chat template does not take this chat.
+    """
+    if tokenizer.chat_template is None:
+        return _plain(messages) + (answer or "")
+    chat = _chat(messages) if answer is None else [*_chat(messages), {"role": "assistant", "content": answer}]
+    return str(_templated(tokenizer, chat, None, opened=answer is None, tokenize=False))
+
+
 def _plain(messages: Messages) -> str:
     return "\n\n".join(content for _, content in messages) + "\n\n"
 

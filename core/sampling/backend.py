@@ -79,12 +79,14 @@ class Draw:
         n_tokens: Tokens drawn, the end token included.
         finish_reason: "stop" at an end token, "length" at the limit.
         logprob: Sum of the natural-log probabilities of the tokens at temperature 1, or None.
+        n_end: How many of the tokens end the turn: 0 or 1.
     """
 
     text: str
     n_tokens: int
     finish_reason: str
     logprob: float | None
+    n_end: int = 0
 
 
 class Backend(Protocol):

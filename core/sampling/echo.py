@@ -6,6 +6,7 @@ It ships, for tests and for trying things out.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
@@ -40,8 +41,14 @@ class EchoBackend:
         cut = length > decoding.max_new_tokens
         words = words[: decoding.max_new_tokens]
         on_tokens(len(words))
-        text = " ".join(filter(None, (request.prefill, _sentences(words))))
+        asked_for = _LIST.search(request.messages[-1][1])
+        said = _numbered(words, int(asked_for[1])) if asked_for else _sentences(words)
+        text = " ".join(filter(None, (request.prefill, said)))
         return Draw(text, len(words), "length" if cut else "stop", -len(words) * math.log(reach))
+
+
+# What `--strategy list` asks for: an answer without a list would leave it nothing.
+_LIST = re.compile(r"Give (\d+) different good answers as a numbered list")
 
 
 @cache
@@ -52,3 +59,9 @@ def _vocabulary() -> tuple[str, ...]:
 def _sentences(words: Sequence[str]) -> str:
     lines = [" ".join(words[start : start + 12]) for start in range(0, len(words), 12)]
     return " ".join(line[0].upper() + line[1:] + "." for line in lines)
+
+
+def _numbered(words: Sequence[str], count: int) -> str:
+    size = max(1, len(words) // count)
+    parts = [words[start : start + size] for start in range(0, len(words), size)][:count]
+    return "\n".join(f"{number}. {_sentences(part)}" for number, part in enumerate(parts, start=1))

@@ -60,7 +60,7 @@ class LocalBackend:
 
     def _finished(self, row: _RowState) -> Draw:
         text = self._lm.tokenizer.decode([*row.prefill, *row.ids], skip_special_tokens=True)
-        return Draw(text.strip(), len(row.ids), "stop" if row.stopped else "length", row.logprob)
+        return Draw(text.strip(), len(row.ids), "stop" if row.stopped else "length", row.logprob, int(row.stopped))
 
 
 @dataclass(slots=True)

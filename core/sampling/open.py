@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from importlib import import_module
 
 from ..catalog import BACKENDS, STRATEGIES, get
-from ..errors import require_extra
+from ..errors import UsageError, require_extra
 from ..models.names import check_adapter, check_model_name
 from ..models.options import LoadOptions
 from .backend import Backend
+from .run import SampleOptions, Sampler
 from .strategies import Strategy, StrategyOptions
+
+# Options of every strategy; the others belong to the strategies that take them.
+_COMMON = frozenset({"samples", "seed", "adapter"})
 
 
 def open_strategy(name: str, options: StrategyOptions) -> Strategy:
@@ -18,8 +24,23 @@ def open_strategy(name: str, options: StrategyOptions) -> Strategy:
     Raises:
         UsageError: No such strategy, or options that do not fit it.
     """
-    strategy: Strategy = get("strategy", STRATEGIES, name).load()(options)
-    return strategy
+    kind: type[Strategy] = get("strategy", STRATEGIES, name).load()
+    for field in fields(options):
+        if field.name in _COMMON | kind.takes or getattr(options, field.name) == field.default:
+            continue
+        takers = [other for other, entry in STRATEGIES.items() if field.name in entry.load().takes]
+        flag = "--" + ("no-" if field.default is True else "") + field.name.replace("_", "-")
+        raise UsageError(f"{flag} is no option of --strategy {name}; it belongs to {', '.join(takers)}")
+    return kind(options)
+
+
+def open_sampler(
+    backend: Backend, strategy: Strategy, options: SampleOptions, on_tokens: Callable[[int], None]
+) -> Sampler:
+    """What draws the chats of a strategy."""
+    module, _, attribute = strategy.runner.partition(":")
+    kind: type[Sampler] = getattr(import_module(f"..{module}", __package__), attribute)
+    return kind(backend, strategy, options, on_tokens)
 
 
 def open_backend(name: str, model: str, options: LoadOptions, announce: Callable[[str], None]) -> Backend:

@@ -13,6 +13,7 @@ from ..catalog import PROMPT_SETS, get
 from ..draws import generator
 from ..errors import UsageError
 from ..jsonl import Record, Row
+from ..possibility.groups import labelled
 
 
 def _text(name: str) -> str:
@@ -134,6 +135,43 @@ def scenes(count: int | None = None, seed: int = 0) -> Iterator[Record]:
         where, when = pairs[int(place)]
         prompt = template.replace("{place}", where).replace("{time}", when)
         yield {"prompt_id": f"scenes-{seed}-{number:05d}", "prompt": prompt}
+
+
+def dialogues(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """Everyday conversations of two to four turns, in a fixed order; what person B says next is asked for.
+
+    Args:
+        count: The first so many; None for all 60.
+        seed: Not used: the set is fixed.
+
+    Raises:
+        UsageError: More than there are.
+    """
+    contexts = [orjson.loads(line)["context"] for line in _lines("possibility/dialogues.jsonl")]
+    _check_count("dialogues", count, len(contexts))
+    template = _text("possibility/dialogue.txt")
+    for number, context in enumerate(contexts[:count]):
+        yield {
+            "prompt_id": f"dialogues-{number:02d}",
+            "prompt": template.replace("{dialogue}", labelled(context.splitlines())),
+        }
+
+
+def story_openings(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """First sentences of short stories, in a fixed order; the second sentence is asked for.
+
+    Args:
+        count: The first so many; None for all 80.
+        seed: Not used: the set is fixed.
+
+    Raises:
+        UsageError: More than there are.
+    """
+    openings = _lines("possibility/openings.txt")
+    _check_count("story-openings", count, len(openings))
+    template = _text("possibility/opening.txt")
+    for number, opening in enumerate(openings[:count]):
+        yield {"prompt_id": f"story-openings-{number:02d}", "prompt": template.replace("{opening}", opening)}
 
 
 def _single(name: str, count: int | None) -> Iterator[Record]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from ..jsonl import Record, Row, short_hash
 from ..records import messages, response_key
 from ..resume import SAME_COMMAND
 from .backend import Backend, Decoding, Draw, Request, ignore_tokens
+from .cleaning import Clean, cleaned
 from .strategies import Strategy
 
 
@@ -23,6 +25,7 @@ class SampleOptions:
         batch_size: Chats drawn together; changes speed and memory, not the draws.
         decoding: Temperature and truncation.
         prefill: How every response begins; counted as part of it, and not drawn.
+        clean: Name of the clean-up of every response, or None; the raw text is kept in `response_raw`.
     """
 
     samples: int = 4
@@ -30,19 +33,29 @@ class SampleOptions:
     batch_size: int = 64
     decoding: Decoding = field(default_factory=Decoding)
     prefill: str = ""
+    clean: Clean | None = None
 
 
 @dataclass(slots=True)
-class _Chat:
-    """One (prompt, sample index) and the records of its turns so far."""
+class Chat:
+    """One (prompt, sample index) and the records of its turns so far.
+
+    Attributes:
+        row: The prompt.
+        sample_index: Which of its chats.
+        number: The possibility that is asked for, or None.
+        records: One a turn.
+    """
 
     row: Row
     sample_index: int
+    number: int | None = None
     records: list[Record] = field(default_factory=list)
 
     @property
     def answers(self) -> list[str]:
-        return [record["response"] for record in self.records]
+        """What the model has said."""
+        return [record["response_raw" if "response_raw" in record else "response"] for record in self.records]
 
 
 class Sampler:
@@ -53,6 +66,9 @@ class Sampler:
         strategy: How a prompt becomes chats.
         options: Numbers, seed, decoding.
         on_tokens: Hears of tokens as they come.
+
+    Attributes:
+        drawn: Chats drawn so far, without those of an interrupted run.
     """
 
     def __init__(
@@ -66,12 +82,22 @@ class Sampler:
         self._strategy = strategy
         self._options = options
         self._on_tokens = on_tokens
-        begun = {"prefill": options.prefill} if options.prefill else {}
+        self.drawn = 0
+        own = {"prefill": options.prefill, "clean": options.clean}
         self._common = {
             "model": backend.name,
             "seed": options.seed,
-            "params": {**options.decoding.params(strategy.name), **begun},
+            "params": {
+                **options.decoding.params(strategy.name),
+                **strategy.params,
+                **{name: value for name, value in own.items() if value},
+            },
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say at the end."""
+        return []
 
     def run(self, prompts: Iterable[Row], finished: Iterable[Row] = ()) -> Iterator[list[Record]]:
         """The records of each batch, in the order (prompt, sample index, turn).
@@ -83,22 +109,25 @@ class Sampler:
         Raises:
             InputError: Two prompts with one `prompt_id`; or the finished records come from other prompts or settings.
         """
-        batch: list[_Chat] = []
-        old = iter(finished)
+        batch: list[Chat] = []
+        old = Finished(finished)
         for chat in self._chats(prompts):
-            self._take_over(chat, old)
-            if len(chat.records) < self._strategy.turns:
+            if not self._take_over(chat, old):
                 batch.append(chat)
             if len(batch) == self._options.batch_size:
-                yield self._drawn(batch)
+                yield self._counted(batch)
                 batch = []
-        extra = next(old, None)
+        extra = old.next()
         if extra is not None:
             raise extra.fault("this run has no such response", SAME_COMMAND)
         if batch:
-            yield self._drawn(batch)
+            yield self._counted(batch)
 
-    def _chats(self, prompts: Iterable[Row]) -> Iterator[_Chat]:
+    def _counted(self, batch: list[Chat]) -> list[Record]:
+        self.drawn += len(batch)
+        return self._drawn(batch)
+
+    def _chats(self, prompts: Iterable[Row]) -> Iterator[Chat]:
         places: dict[int, str] = {}
         for row in prompts:
             digest = short_hash(row.data["prompt_id"])
@@ -108,26 +137,30 @@ class Sampler:
                     "give it an own prompt_id; for more responses use --samples",
                 )
             places[digest] = row.where
-            for index in range(self._options.samples):
-                yield _Chat(row, index)
+            for index in range(self._strategy.chats(self._options.samples)):
+                yield Chat(row, index, self._strategy.number(row.data["prompt_id"], index))
 
-    def _take_over(self, chat: _Chat, old: Iterator[Row]) -> None:
-        """Give the chat what the interrupted run had drawn of it."""
+    def _take_over(self, chat: Chat, old: Finished) -> bool:
+        """Give the chat what the interrupted run had drawn of it; the answer is whether that is all of it."""
         for turn in range(1, self._strategy.turns + 1):
-            row = next(old, None)
+            row = old.next()
             if row is None:
-                return
-            expected = (chat.row.data["prompt_id"], chat.sample_index, turn)
-            if response_key(row.data) != expected:
-                raise row.fault(f"holds response {response_key(row.data)} where this run has {expected}", SAME_COMMAND)
-            if any(row.data.get(key) != value for key, value in chat.row.data.items()):
-                raise row.fault("drawn for another prompt than this run has in its place", SAME_COMMAND)
-            for key, value in self._common.items():
-                if row.data.get(key) != value:
-                    raise row.fault(f"drawn with {key} {row.data.get(key)}, this run has {value}", SAME_COMMAND)
+                return False
+            self._check_finished(row, chat, (chat.row.data["prompt_id"], chat.sample_index, turn))
             chat.records.append(row.data)
+        return True
 
-    def _drawn(self, batch: list[_Chat]) -> list[Record]:
+    def _check_finished(self, row: Row, chat: Chat, expected: tuple[str, int, int]) -> None:
+        """Raise `InputError` unless a finished record is what this run would put in its place."""
+        if response_key(row.data) != expected:
+            raise row.fault(f"holds response {response_key(row.data)} where this run has {expected}", SAME_COMMAND)
+        if any(row.data.get(key) != value for key, value in chat.row.data.items()):
+            raise row.fault("drawn for another prompt than this run has in its place", SAME_COMMAND)
+        for key, value in {**self._common, **_numbering(chat)}.items():
+            if row.data.get(key) != value:
+                raise row.fault(f"drawn with {key} {row.data.get(key)}, this run has {value}", SAME_COMMAND)
+
+    def _drawn(self, batch: list[Chat]) -> list[Record]:
         """Draw what the chats of a batch lack, turn by turn; the answer is the new records in order."""
         known = [len(chat.records) for chat in batch]
         for turn in range(1, self._strategy.turns + 1):
@@ -140,19 +173,49 @@ class Sampler:
     def _draw(self, requests: list[Request]) -> list[Draw]:
         return self._backend.draw(requests, self._options.decoding, self._on_tokens) if requests else []
 
-    def _request(self, chat: _Chat, turn: int) -> Request:
+    def _request(self, chat: Chat, turn: int) -> Request:
         prompt = messages(chat.row.data["prompt"])
         key = (self._options.seed, chat.row.data["prompt_id"], chat.sample_index, turn)
-        return Request.of(self._strategy.messages(prompt, chat.answers), key, self._options.prefill)
+        asked = self._strategy.messages(prompt, chat.answers, chat.number)
+        return Request.of(asked, key, self._options.prefill)
 
-    def _record(self, chat: _Chat, turn: int, draw: Draw) -> Record:
+    def _record(self, chat: Chat, turn: int, draw: Draw) -> Record:
         drawn: dict[str, Any] = {
-            "response": draw.text,
+            **self._text(draw.text),
             "sample_index": chat.sample_index,
             "turn": turn,
+            **_numbering(chat),
             **self._common,
             "finish_reason": draw.finish_reason,
-            "n_tokens": draw.n_tokens,
+            "n_tokens": draw.n_tokens - (0 if self._strategy.counts_end else draw.n_end),
             "logprob": draw.logprob,
         }
         return {**chat.row.data, **drawn}
+
+    def _text(self, text: str) -> Record:
+        """The response, and what it was before the clean-up."""
+        if self._options.clean is None:
+            return {"response": text}
+        return {"response": cleaned(text, self._options.clean), "response_raw": text}
+
+
+def _numbering(chat: Chat) -> Record:
+    return {} if chat.number is None else {"possibility": chat.number}
+
+
+class Finished:
+    """The records of an interrupted run, one after the other."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = iter(rows)
+        self._waiting: list[Row] = []
+
+    def peek(self) -> Row | None:
+        """The next record, which stays the next one; None at the end."""
+        if not self._waiting:
+            self._waiting.extend(islice(self._rows, 1))
+        return self._waiting[0] if self._waiting else None
+
+    def next(self) -> Row | None:
+        """The next record, or None at the end."""
+        return self._waiting.pop() if self.peek() is not None else None

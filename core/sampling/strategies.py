@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from ..errors import DivtoolError, UsageError
 from ..records import Message
+
+USUAL_SAMPLES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,62 +19,105 @@ class StrategyOptions:
     """What the strategies can be told; each takes what it needs.
 
     Attributes:
+        samples: Responses a prompt, or chats of several, or None for the strategy's own number.
+        seed: For what a strategy draws itself.
+        adapter: Folder of the adapter that the responses come from, or None.
         turns: Responses a chat, or None for the strategy's own number.
         turn2_prompt: File with the request for a further response; `{n_words}` in it becomes a number.
         length_hint: Ask for about as many words as the answer before.
+        numbers: Which possibilities are asked for, or None for 1 to the number of responses.
+        number_prompt: The sentence that names one, or None for the adapter's own.
+        cycle_numbers: Begin again at 1 beyond the highest number that was trained.
     """
 
+    samples: int | None = None
+    seed: int = 0
+    adapter: str | None = None
     turns: int | None = None
     turn2_prompt: str | None = None
     length_hint: bool = True
+    numbers: str | None = None
+    number_prompt: str | None = None
+    cycle_numbers: bool = False
 
 
-class Strategy(Protocol):
+class Strategy:
     """Turns a prompt and the responses so far into the next chat.
 
     Attributes:
         name: As in `params.strategy`.
+        takes: Names of the options that are its own.
+        runner: ``"module:class"`` below ``divtool.core``: the `sampling.run.Sampler` that draws its chats.
+        samples: Responses a prompt, or chats of several.
         turns: Responses a chat.
+        temperature: Where the user sets none.
         top_p: Nucleus where the user sets none.
+        max_new_tokens: Longest response in tokens where the user sets none.
+        counts_end: `n_tokens` includes the token that ends the turn.
+        params: What the strategy adds to the `params` of its records.
+        warnings: Lines to be said before anything is drawn.
     """
 
     name: str
-    turns: int
-    top_p: float
-
-    def messages(self, prompt: list[Message], earlier: Sequence[str]) -> list[Message]:
-        """The chat whose answer is the next response."""
-
-
-class Direct:
-    """Each response from the prompt alone."""
-
-    name = "direct"
-    turns = 1
-    top_p = 1.0
+    takes: frozenset[str] = frozenset()
+    runner: str = "sampling.run:Sampler"
+    turns: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int = 512
+    counts_end: bool = True
 
     def __init__(self, options: StrategyOptions) -> None:
-        if options.turns not in (None, 1):
-            raise UsageError("--turns needs --strategy sequential; for more direct responses use --samples")
+        self.samples = USUAL_SAMPLES if options.samples is None else options.samples
+        self.params: dict[str, Any] = {}
+        self.warnings: list[str] = []
 
-    def messages(self, prompt: list[Message], earlier: Sequence[str]) -> list[Message]:
-        """The prompt itself."""
+    def chats(self, samples: int) -> int:
+        """How often a prompt is asked for so many."""
+        return samples
+
+    def number(self, prompt_id: str, sample_index: int) -> int | None:
+        """The possibility that a response is asked for by, or None."""
+        return None
+
+    def messages(self, prompt: list[Message], earlier: Sequence[str], number: int | None = None) -> list[Message]:
+        """The chat whose answer is the next response; the prompt itself, unless a strategy says more.
+
+        Args:
+            prompt: The user's chat.
+            earlier: The responses of this chat so far.
+            number: The possibility that is asked for.
+        """
         return prompt
 
 
-class Sequential:
+class Direct(Strategy):
+    """Each response from the prompt alone."""
+
+    name = "direct"
+    takes = frozenset({"turns"})  # One turn is what it does.
+
+    def __init__(self, options: StrategyOptions) -> None:
+        super().__init__(options)
+        if options.turns not in (None, 1):
+            raise UsageError("--turns needs --strategy sequential; for more direct responses use --samples")
+
+
+class Sequential(Strategy):
     """Each further turn of the chat asks for a clearly different answer (after arXiv 2505.16245)."""
 
     name = "sequential"
+    takes = frozenset({"turns", "turn2_prompt", "length_hint"})
     top_p = 0.95
 
     def __init__(self, options: StrategyOptions) -> None:
+        super().__init__(options)
         self.turns = 2 if options.turns is None else options.turns
         if self.turns < 2:
             raise UsageError("--strategy sequential needs --turns 2 or more")
         self._request, self._hint = _templates(options)
 
-    def messages(self, prompt: list[Message], earlier: Sequence[str]) -> list[Message]:
+    def messages(self, prompt: list[Message], earlier: Sequence[str], number: int | None = None) -> list[Message]:
         """The prompt, every answer so far, and the request for another one behind each."""
         chat = list(prompt)
         for answer in earlier:

@@ -10,10 +10,10 @@ from ..records import messages
 from .clean import Response
 
 # What a response record says of one response; it is told for each side or not at all.
-_OF_ONE_RESPONSE = frozenset(
+OF_ONE_RESPONSE = frozenset(
     {
         "prompt", "response", "sample_index", "turn", "possibility", "model", "seed", "params", "finish_reason",
-        "n_tokens", "logprob", "scores",
+        "n_tokens", "logprob", "scores", "response_raw", "listed",
     }
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ def pair_record(
         **_origin("chosen", chosen),
         **_origin("rejected", rejected),
     }
-    known = _OF_ONE_RESPONSE | pair.keys()
+    known = OF_ONE_RESPONSE | pair.keys()
     return pair | {key: value for key, value in one.items() if key not in known and other.get(key) == value}
 
 

@@ -170,7 +170,8 @@ def publish(
         keep: Leave the checkpoints there.
     """
     final = output.work / "final"
-    model.save_pretrained(str(final), selected_adapters=["default"])
+    # Training never adds a token, so the weights below an adapter on the output layer need not be written with it.
+    model.save_pretrained(str(final), selected_adapters=["default"], save_embedding_layers=False)
     write_card(final, known, rows, note)
     output.move_in(final)
     output.mark_finished(known)

@@ -14,6 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from ..errors import DivtoolError, UsageError
 from ..jsonl import replacing
+from ..models.names import check_adapter, check_model_name
 from ..models.options import LoadOptions
 from .run_settings import RunSettings
 from .settings import TrainSettings
@@ -108,6 +109,9 @@ class Report:
     rows: Sequence[tuple[str, Any]]
 
 
+FINISHED = Report("Finished already", [])
+
+
 class OutputFolder:
     """The adapter's folder, with the checkpoints of an unfinished run below it.
 
@@ -197,3 +201,21 @@ class OutputFolder:
         for file in sorted(folder.iterdir()):
             os.replace(file, self.path / file.name)
         folder.rmdir()
+
+
+def output_of(job: TrainJob[RunSettings]) -> OutputFolder | None:
+    """The folder that a run writes, before anything is read or loaded; None for a dry run.
+
+    Raises:
+        UsageError: The model or the adapter has no usable name.
+        DivtoolError: As for `OutputFolder`.
+    """
+    check_model_name("model", job.model)
+    if job.loading.adapter:
+        check_adapter(job.loading.adapter)
+    if job.output is None or job.dry_run:
+        return None
+    output = OutputFolder(job.output, resume=job.resume)
+    if output.finished:
+        job.tell.note(f"{output.path}: finished already; nothing is left to do")
+    return output

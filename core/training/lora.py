@@ -34,7 +34,7 @@ def load_student(job: TrainJob[RunSettings]) -> LanguageModel:
     return load(job.model, replace(job.loading, four_bit=four_bit, merge=False), job.tell.note)
 
 
-def with_adapter(model: Any, settings: AdapterSettings) -> Any:
+def with_adapter(model: Any, settings: AdapterSettings, *, dropout: float = 0.0, head: bool = False) -> Any:
     """The model as a PEFT model whose adapter alone is trained.
 
     The reference is the model before training. A fresh adapter adds nothing yet and a continued one is part of the
@@ -45,49 +45,60 @@ def with_adapter(model: Any, settings: AdapterSettings) -> Any:
     Args:
         model: A transformers model, or a PEFT model whose adapter is continued.
         settings: Rank, alpha and seed of a fresh adapter.
+        dropout: Share of an adapter's inputs that training leaves out.
+        head: Whether the output layer may be one of the layers, where it has weights of its own.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import set_seed
 
     if isinstance(model, PeftModel):
-        _check_continued(model)
+        _check_continued(model, head)
         return model
     set_seed(settings.seed)
     config = LoraConfig(
         r=settings.lora_r,
         lora_alpha=settings.lora_alpha,
-        lora_dropout=0.0,
-        target_modules=target_layers(model, settings.lora_targets),
+        lora_dropout=dropout,
+        target_modules=target_layers(model, settings.lora_targets, head=head),
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
 
 
-def target_layers(model: Any, named: str) -> str | list[str]:
+def target_layers(model: Any, named: str, *, head: bool = False) -> str | list[str]:
     """`all-linear`, or the layers by name.
 
     Raises:
-        DivtoolError: The model has no layer of that name, or it is the output layer.
+        DivtoolError: The model has no layer of that name, or it is the output layer, where that is not allowed or
+            shares its weights with the input embeddings.
     """
     if named == "all-linear":
         return named
     layers = {name.rpartition(".")[2] for name, module in model.named_modules() if hasattr(module, "in_features")}
-    head = next((name for name, m in model.named_modules() if m is model.get_output_embeddings()), "")
-    known = sorted(layers - {head.rpartition(".")[2]})
+    path = next((name for name, m in model.named_modules() if m is model.get_output_embeddings()), "")
+    output = path.rpartition(".")[2]
+    known = sorted(layers if head else layers - {output})
     wanted = [name.strip() for name in named.split(",") if name.strip()]
     for name in wanted or [named]:
         if name not in known:
             raise unknown_name("layer", name, ["all-linear", *known])
+        if name == output and model.get_input_embeddings().weight is model.get_output_embeddings().weight:
+            raise DivtoolError(
+                f"the output layer {name} shares its weights with the input embeddings, and merging an adapter of it "
+                "would change both: leave it out of --lora-targets"
+            )
     return wanted
 
 
-def _check_continued(model: Any) -> None:
+def _check_continued(model: Any, head: bool) -> None:
     from peft import LoraConfig
 
     config = model.peft_config[model.active_adapter]
     if not isinstance(config, LoraConfig):
         raise DivtoolError(f"the adapter is of type {config.peft_type.value}; only LoRA adapters can be trained on")
-    # `all-linear` leaves the output layer out, and the trainer reads its weights past any adapter.
+    if head:
+        return
+    # `all-linear` leaves the output layer out, and the pair trainer reads its weights past any adapter.
     own = [*(config.target_modules or ()), *(config.modules_to_save or ())]
     if any("lm_head" in str(name) for name in own) or model.get_output_embeddings().weight.requires_grad:
         raise DivtoolError("the adapter changes the output layer (lm_head), which training does not support")

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ..catalog import METHODS, get
 from ..errors import DivtoolError, require_extra
 from ..jsonl import RowReader
-from ..models.names import check_adapter, check_model_name
 from ..records import check_pair
 from .held_out import warn_of_overlap
-from .job import LOG, OutputFolder, PairJob, Report
+from .job import FINISHED, LOG, OutputFolder, PairJob, Report, output_of
 from .pairs import Lengths, PairFile, dataset, spooled
 from .quiet import quiet
 from .texts import check_text, text_records
@@ -42,13 +41,9 @@ def train(job: PairJob) -> Report:
         DivtoolError: The audit failed, or the output folder, model or adapter cannot be used.
         KeyboardInterrupt: The run was interrupted; what is needed to go on has been written.
     """
-    check_model_name("model", job.model)
-    if job.loading.adapter:
-        check_adapter(job.loading.adapter)
-    output = None if job.output is None or job.dry_run else OutputFolder(job.output, resume=job.resume)
+    output = output_of(job)
     if output is not None and output.finished:
-        job.tell.note(f"{output.path}: finished already; nothing is left to do")
-        return Report("Finished already", [])
+        return FINISHED
     with tempfile.TemporaryDirectory(prefix="divtool-") as scratch:
         pairs = _read(job, Path(scratch))
         held_out = _held_out(job, pairs, Path(scratch))

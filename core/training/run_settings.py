@@ -29,10 +29,10 @@ class RunSettings:
         lora_alpha: Its scale, applied as lora_alpha / lora_r; None is 32.
         lora_targets: Layers that get an adapter, by commas; None is every linear layer but the output.
         learning_rate: The highest one of the run.
-        epochs: Passes over the records.
+        epochs: Passes over the records; None is what suits the model.
         max_steps: Optimiser steps, instead of `epochs`.
         batch_size: Records that are run together.
-        clip: Largest gradient norm.
+        clip: Largest gradient norm; None is any.
         seed: Fixes the adapter's first weights and the order of the records.
         four_bit: NF4 weights; None is on where there is CUDA.
         gradient_checkpointing: Compute activations twice to hold fewer; None is on from a billion parameters.
@@ -49,10 +49,10 @@ class RunSettings:
     lora_alpha: int | None = None
     lora_targets: str | None = None
     learning_rate: float | None = None
-    epochs: float = 1.0
+    epochs: float | None = 1.0
     max_steps: int | None = None
     batch_size: int = 1
-    clip: float = 1.0
+    clip: float | None = 1.0
     seed: int = 0
     four_bit: bool | None = None
     gradient_checkpointing: bool | None = None

@@ -37,6 +37,8 @@ class TrainSettings(RunSettings):
         weighted: Use each pair's `weight`.
         weight_form: Where the weight stands, outside of log sigmoid or inside; None is "outer".
         weight_norm: "mean" divides the weights by their mean over the pairs, once.
+        epochs: Passes over the records.
+        clip: Largest gradient norm.
         batch_size: Pairs in one forward pass of one device.
         grad_accum: Forward passes an optimiser step; None makes a step of `step_pairs`.
         step_pairs: Pairs an optimiser step, where `grad_accum` is None; None is 16 for a model under a billion
@@ -66,6 +68,8 @@ class TrainSettings(RunSettings):
     weighted: bool = False
     weight_form: WeightForm | None = None
     weight_norm: str | None = None
+    epochs: float = 1.0
+    clip: float = 1.0
     batch_size: int = 4
     grad_accum: int | None = None
     step_pairs: int | None = None

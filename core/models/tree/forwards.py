@@ -1,14 +1,15 @@
-"""Three ways to the logits at the nodes of a token tree: after a cached prompt, with the prompt, and unpacked."""
+"""Ways to the logits at the nodes of token trees: after a cached prompt, with the prompt, side by side, unpacked."""
 
 from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..batches import longest_first, right_padded
 from ..masks import additive, scores_dtype
@@ -48,6 +49,34 @@ def together(model: Any, prompt_ids: list[int], trie: TokenTrie, limit: int) -> 
         yield own, logits[0]
 
 
+def side_by_side(model: Any, rows: Sequence[tuple[list[int], TokenTrie]]) -> list[torch.Tensor]:
+    """Whole trees, each behind its own prompt and with it one sequence of a batch.
+
+    Args:
+        model: The model.
+        rows: Prompts and trees, at least one.
+
+    Returns:
+        The logits at every node of each tree, [nodes, V].
+    """
+    laid = [_laid_out(prompt, len(prompt), trie, np.arange(1, trie.nodes)) for prompt, trie in rows]
+    width = max(len(ids) for ids, _, _ in laid)
+    ids, positions = (np.zeros((len(rows), width), dtype=np.int64) for _ in range(2))
+    # What stands behind the end of a shorter row sees itself, because every query has to see something.
+    seen = np.tile(np.eye(width, dtype=bool), (len(rows), 1, 1))
+    for place, (own_ids, own_positions, own_seen) in enumerate(laid):
+        size = len(own_ids)
+        ids[place, :size], positions[place, :size], seen[place, :size, :size] = own_ids, own_positions, own_seen
+    first = min(len(prompt) for prompt, _ in rows) - 1
+    keep = torch.arange(first, width, device=model.device)
+    logits, _ = _run(model, keep, **_tensors(model, ids, positions, seen), use_cache=False)
+    starts = [len(prompt) - 1 - first for prompt, _ in rows]
+    return [
+        logits[place, start : start + trie.nodes]
+        for place, (start, (_, trie)) in enumerate(zip(starts, rows, strict=True))
+    ]
+
+
 def batched(model: Any, prompt_ids: list[int], trie: TokenTrie, limit: int) -> Rows:
     """Prompt and answer as plain sequences, for each end of the tree one, padded on the right."""
     before = len(prompt_ids)
@@ -78,16 +107,27 @@ def _fields(model: Any, prompt_ids: list[int], before: int, trie: TokenTrie, nod
         trie: The tree.
         nodes: The nodes, in depth-first order, without the root, with all that stand above them.
     """
+    ids, positions, seen = _laid_out(prompt_ids, before, trie, nodes)
+    return _tensors(model, ids[None], positions[None], seen[None])
+
+
+def _laid_out(prompt_ids: list[int], before: int, trie: TokenTrie, nodes: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Ids, positions and what each token sees, as for `_fields`."""
     fed = len(prompt_ids)
     seen = np.zeros((fed + len(nodes), before + len(nodes)), dtype=bool)
     seen[:fed, :fed] = np.tri(fed, dtype=bool)
     seen[fed:, :before] = True
     seen[fed:, before:] = visible(trie, nodes)
     positions = np.concatenate([np.arange(fed), before - 1 + trie.depth[nodes]])
+    return np.array([*prompt_ids, *trie.token[nodes].tolist()], dtype=np.int64), positions, seen
+
+
+def _tensors(model: Any, ids: Ints, positions: Ints, seen: NDArray[np.bool_]) -> dict[str, torch.Tensor]:
+    """What a model takes, of [sequences, tokens] and, for what each token sees, [sequences, tokens, tokens]."""
     return {
-        "input_ids": torch.tensor([[*prompt_ids, *trie.token[nodes].tolist()]], device=model.device),
-        "position_ids": torch.from_numpy(positions)[None].to(model.device),
-        "attention_mask": additive(torch.from_numpy(seen)[None].to(model.device), scores_dtype(model)),
+        "input_ids": torch.from_numpy(ids).to(model.device),
+        "position_ids": torch.from_numpy(positions).to(model.device),
+        "attention_mask": additive(torch.from_numpy(seen).to(model.device), scores_dtype(model)),
     }
 
 

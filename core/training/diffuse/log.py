@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ...jsonl import RecordWriter, dumps, replacing
 from ..distribution import Fit
 from ..job import Tell
-from ..log import records
+from ..line_log import LineLog
 
 _WIDTHS = (
     ("pass", 8),
@@ -22,7 +20,7 @@ _WIDTHS = (
 )
 
 
-class DiffuseLog:
+class DiffuseLog(LineLog):
     """The log of a run.
 
     Args:
@@ -32,18 +30,9 @@ class DiffuseLog:
     """
 
     def __init__(self, path: Path, saved: int, tell: Tell) -> None:
-        kept = [line for line in records(path) if line["pass"] <= saved and not line.get("final")] if saved else []
-        with replacing(path) as temporary:
-            temporary.write_bytes(b"".join(map(dumps, kept)))
-        self._writer = RecordWriter(str(path), append=True)
+        super().__init__(path, (lambda line: line["pass"] <= saved and not line.get("final")) if saved else None)
         self._tell = tell
         self._headed = False
-
-    def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Write lines."""
-        for line in lines:
-            self._writer.write(dict(line))
-        self._writer.flush()
 
     def pass_row(self, number: int, total: int, fits: Mapping[str, Fit], anchors: Sequence[float]) -> None:
         """Show a pass: means over its prompts (nats), and the worst of them, as each was when it had its turn."""

@@ -12,10 +12,10 @@ from ...draws import generator
 from ..distribution import Fit
 from ..interrupt import Interrupt
 from ..job import OutputFolder, Tell
+from ..state import restore, save
 from .lessons import Lesson
 from .log import DiffuseLog
 from .settings import FullDiffuseSettings
-from .state import restore, save
 from .stepper import Step, Stepper
 from .stop import EarlyStop
 

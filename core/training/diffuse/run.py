@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,9 @@ import orjson
 
 from ...errors import UsageError, require_extra
 from ...jsonl import STDIN_NAME, replacing
-from ...models.names import check_adapter, check_model_name
 from ...targets.builtin import builtin_targets
 from ...targets.read import read_targets
-from ..job import LOG, OutputFolder, Report, TrainJob
+from ..job import FINISHED, LOG, OutputFolder, Report, TrainJob, output_of
 from ..quiet import quiet
 from .settings import DiffuseSettings
 
@@ -79,13 +77,9 @@ def train(job: DiffuseJob) -> Report:
         ThresholdMissed: The perplexity of given texts rose above the user's bound; the adapter has been written.
         KeyboardInterrupt: The run was interrupted; what is needed to go on has been written.
     """
-    check_model_name("model", job.model)
-    if job.loading.adapter:
-        check_adapter(job.loading.adapter)
-    output = None if job.output is None or job.dry_run else OutputFolder(job.output, resume=job.resume)
+    output = output_of(job)
     if output is not None and output.finished:
-        job.tell.note(f"{output.path}: finished already; nothing is left to do")
-        return Report("Finished already", [])
+        return FINISHED
     file = _read(job)
     for module in ("torch", "peft", "datasets"):
         require_extra(module, "train")
@@ -115,6 +109,7 @@ def _read(job: DiffuseJob) -> TargetFile:
 
 
 def _trained(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFolder) -> Report:
+    from ..state import checkpointing
     from .anchor import Anchor, anchor_texts, base_of
     from .loop import Loop
     from .stepper import Stepper
@@ -131,7 +126,7 @@ def _trained(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFold
     stepper = Stepper(lm, settings, setup.checked, anchor, job.tell.warn)
     loop = Loop(setup.lessons, stepper, settings, total, output.path / LOG, job.tell)
     begun = time.monotonic()
-    with _learning(setup):
+    with checkpointing(lm.model, settings.gradient_checkpointing):
         reason = loop.run(output, last, lm.model)
     seconds = time.monotonic() - begun
     return _finished(job, file, setup, output, Ended(loop, reason, seconds, before))
@@ -161,23 +156,6 @@ def _measured(output: OutputFolder, setup: Setup) -> Capability:
     with replacing(stored) as temporary:
         temporary.write_bytes(orjson.dumps(asdict(found)))
     return found
-
-
-@contextmanager
-def _learning(setup: Setup) -> Iterator[None]:
-    """The model ready for gradients, for the block."""
-    model = setup.lm.model
-    if not setup.settings.gradient_checkpointing:
-        yield
-        return
-    before = model.training
-    model.train()
-    model.gradient_checkpointing_enable({"use_reentrant": False})
-    try:
-        yield
-    finally:
-        model.gradient_checkpointing_disable()
-        model.train(before)
 
 
 def _finished(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFolder, ended: Ended) -> Report:

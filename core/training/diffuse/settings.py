@@ -18,6 +18,7 @@ class DiffuseSettings(RunSettings):
         builtin: Built-in targets instead of a file: presets, families, or family/id, by commas.
         hold_out: Built-in families or ids that are left out.
         epochs: Passes over the prompts.
+        clip: Largest gradient norm.
         batch_size: Prompts an optimiser step.
         schedule: The learning rate falls to 0 in a line, or stays.
         beta1: AdamW's memory of the gradient.
@@ -39,6 +40,7 @@ class DiffuseSettings(RunSettings):
     builtin: str | None = None
     hold_out: str | None = None
     epochs: float = 50.0
+    clip: float = 1.0
     schedule: Literal["linear", "constant"] = "linear"
     beta1: float = 0.9
     beta2: float = 0.999

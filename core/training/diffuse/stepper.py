@@ -16,10 +16,10 @@ from ...models.tree.check import Checked
 from ...models.tree.packed import row_limit, tree_losses
 from ...models.tree.trie import Floats, Ints
 from ..distribution import Fit
+from ..state import out_of_memory, trained
 from .anchor import Anchor
 from .lessons import Lesson, Part
 from .settings import FullDiffuseSettings
-from .state import trained
 
 if TYPE_CHECKING:
     from ...models.language import LanguageModel
@@ -103,7 +103,7 @@ class Stepper:
             try:
                 return self._step(lessons, number, turn, rate)
             except RuntimeError as error:
-                if not _is_memory(error):
+                if not out_of_memory(error):
                     raise
                 self._less(names)
 
@@ -188,9 +188,3 @@ def _fit(lesson: Lesson, part: Part, edges: Floats, loss: float) -> Fit:
 def _loss(part: Part, edges: Floats) -> float:
     wanted = part.masses > 0
     return -math.fsum(part.masses[wanted] * edges[wanted])
-
-
-def _is_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is not enough; a CPU has no class of its own for it."""
-    said = ("not enough memory", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in said)

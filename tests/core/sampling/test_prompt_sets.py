@@ -74,6 +74,18 @@ def test_story_prompt_holds_its_words() -> None:
         assert all(f'"{word}"' in record["prompt"] for word in record["words"])
 
 
+def test_dialogues_end_with_person_a_and_openings_are_one_sentence() -> None:
+    spoken = [
+        [line[:9] for line in str(record["prompt"]).splitlines() if line.startswith("Person ")]
+        for record in _records("dialogues")
+    ]
+    assert Counter(map(len, spoken)) == {2: 20, 3: 20, 4: 20}
+    assert all(labels[-2:] == ["Person B:", "Person A:"] for labels in spoken)
+    openings = [str(record["prompt"]).splitlines()[2] for record in _records("story-openings")]
+    assert len(set(openings)) == 80
+    assert all(opening[-1] == "." and 5 < len(opening.split()) < 25 for opening in openings)
+
+
 def test_too_many_prompts_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="has 1 to 20 prompts, not 21"):
         _records("story-eval", 21)

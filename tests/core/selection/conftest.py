@@ -205,5 +205,5 @@ class MadeEmbedder:
 @pytest.fixture
 def circle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every embedder is the made one."""
-    for module in ("encoders", "k_center_run"):
+    for module in ("encoders", "k_center_run", "possibility_run"):
         monkeypatch.setattr(f"divtool.core.selection.{module}.open_embedder", lambda *_: MadeEmbedder())

@@ -1,9 +1,10 @@
-"""What a run goes on from: adapter, optimiser and counters, saved after each pass."""
+"""What a run with a loop of its own goes on from: adapter, optimiser and counters; and what such loops share."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ def trained(model: Any) -> dict[str, torch.Tensor]:
 
 
 def save(work: Path, number: int, model: Any, optimizer: torch.optim.Optimizer, counters: Mapping[str, Any]) -> None:
-    """Save the state after a pass, and take the one before it away.
+    """Save the state after a pass or a step, and take the one before it away.
 
     Args:
         work: Folder of the checkpoints.
-        number: The pass, from 1.
+        number: The pass or the step, from 1.
         model: The model.
         optimizer: Its optimiser.
         counters: What else there is; JSON values.
@@ -52,3 +53,25 @@ def restore(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> dict[
     torch.set_rng_state(state["random"])
     counters: dict[str, Any] = orjson.loads((folder / "counters.json").read_bytes())
     return counters
+
+
+@contextmanager
+def checkpointing(model: Any, wanted: bool) -> Iterator[None]:
+    """The model computing its activations twice, for the block, where that is wanted."""
+    if not wanted:
+        yield
+        return
+    before = model.training
+    model.train()
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        model.gradient_checkpointing_disable()
+        model.train(before)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is not enough; a CPU has no class of its own for it."""
+    said = ("not enough memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in said)

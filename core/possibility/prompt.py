@@ -1,0 +1,36 @@
+"""The sentence that names a possibility number, behind the last user message of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import DivtoolError, UsageError
+from ..records import Message
+
+TEMPLATE = "Consider the different good answers; give the one for possibility number #{n}."
+_PLACE = "{n}"
+
+
+def check_template(text: str) -> None:
+    """Raise `UsageError` unless `{n}` stands in a template exactly once."""
+    count = text.count(_PLACE)
+    if count != 1:
+        raise UsageError(f"--number-prompt holds {_PLACE} {count} times; it must stand there once, for the number")
+
+
+def numbered(messages: Sequence[Message], number: int, template: str = TEMPLATE) -> list[Message]:
+    """A chat whose last user message asks for one possibility.
+
+    Args:
+        messages: The chat; it is not changed.
+        number: The possibility number.
+        template: The sentence that is appended behind an empty line, with `{n}` for the number.
+
+    Raises:
+        DivtoolError: The chat has no user message.
+    """
+    last = max((place for place, message in enumerate(messages) if message["role"] == "user"), default=None)
+    if last is None:
+        raise DivtoolError("the prompt has no user message that a possibility number could be appended to")
+    asked = messages[last]["content"] + "\n\n" + template.replace(_PLACE, str(number))
+    return [*messages[:last], {**messages[last], "content": asked}, *messages[last + 1 :]]

@@ -1,0 +1,1 @@
+"""Possibility fine-tuning, after arXiv 2412.03343."""
