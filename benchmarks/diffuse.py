@@ -19,7 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffuse_stages import COLUMNS, COSTS, Record, Stages, arrows, cost, options, records, table
+from diffuse_stages import COLUMNS, COSTS, DiffuseStages, arrows, cost, options
+from stages import Record, records, table
 
 PARTS = ("quick", "laws", "biographies")
 # The same answers, asked for in other words than those that are trained.
@@ -41,7 +42,7 @@ LAWS: list[Record] = [
 ]
 
 
-def quick(stages: Stages) -> list[str]:
+def quick(stages: DiffuseStages) -> list[str]:
     """Trained prompts, held-out ones and new wordings, with and without the anchor."""
     trained = stages.export("diffuse-quick")
     held = stages.export("diffuse-quick-held-out")
@@ -70,7 +71,7 @@ def quick(stages: Stages) -> list[str]:
     return [*parts, table("What it costs", ("anchor", *COSTS), costs)]
 
 
-def laws(stages: Stages) -> list[str]:
+def laws(stages: DiffuseStages) -> list[str]:
     """Targets that are not even."""
     spec = stages.write("laws.jsonl", LAWS)
     adapter = stages.train("laws", spec)
@@ -88,7 +89,7 @@ def laws(stages: Stages) -> list[str]:
     ]
 
 
-def biographies(stages: Stages, start: str | None, samples: int, people: int) -> list[str]:
+def biographies(stages: DiffuseStages, start: str | None, samples: int, people: int) -> list[str]:
     """Invented people before and after."""
     first = Path(start) if start else stages.train("anchored", "--builtin", "diffuse-quick", "--anchor", "1")
     (record,) = stages.export("biographies")
@@ -132,7 +133,7 @@ def settings() -> argparse.Namespace:
 def main() -> None:
     """Run every stage, and print the tables."""
     given = settings()
-    stages, parts = Stages(given), []
+    stages, parts = DiffuseStages(given), []
     if "quick" in given.parts:
         parts += quick(stages)
     if "laws" in given.parts:

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffuse_stages import COLUMNS, COSTS, Record, Stages, arrows, cost, options, table
+from diffuse_stages import COLUMNS, COSTS, DiffuseStages, arrows, cost, options
+from stages import Record, table
 
 
-def leave_one_out(stages: Stages, preset: str) -> list[str]:
+def leave_one_out(stages: DiffuseStages, preset: str) -> list[str]:
     """A row for each family of a preset, or for each prompt where there is one family; and what each run cost."""
     every = stages.export(preset)
     key = "family" if len({record["family"] for record in every}) > 1 else "prompt_id"
@@ -37,7 +38,7 @@ def leave_one_out(stages: Stages, preset: str) -> list[str]:
     ]
 
 
-def _held_out(stages: Stages, name: str, records: Sequence[Record], adapter: Path) -> list[Record]:
+def _held_out(stages: DiffuseStages, name: str, records: Sequence[Record], adapter: Path) -> list[Record]:
     spec = stages.write(f"spec-{_slug(name)}.jsonl", records)
     return stages.audit(f"held-{_slug(name)}.jsonl", spec, adapter)
 
@@ -50,7 +51,7 @@ def _of(found: Sequence[Record], prompts: set[str]) -> list[Record]:
     return [record for record in found if record["prompt"] in prompts]
 
 
-def ranges(stages: Stages) -> str:
+def ranges(stages: DiffuseStages) -> str:
     """Numbers 1 to 10 trained and 1 to 100 audited, and the reverse."""
     rows = []
     for one, other in (("1-10", "1-100"), ("1-100", "1-10")):
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--preset", default="diffuse-wide", choices=("diffuse-wide", "diffuse", "diffuse-quick"))
     given = parser.parse_args()
     preset = "diffuse-quick" if given.quick else given.preset
-    stages = Stages(given)
+    stages = DiffuseStages(given)
     parts = leave_one_out(stages, preset)
     if preset == "diffuse":
         parts.append(ranges(stages))

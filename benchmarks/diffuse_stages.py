@@ -1,18 +1,14 @@
-"""What the two diffuse benchmarks share: commands of divtool whose output is kept, and tables of audit records."""
+"""What the two diffuse benchmarks share: their stages, and tables of audit records."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import shutil
 import subprocess
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-Record = dict[str, Any]
+from stages import Record, Stages, records
 
 
 def options(description: str, folder: str) -> argparse.ArgumentParser:
@@ -27,60 +23,25 @@ def options(description: str, folder: str) -> argparse.ArgumentParser:
     return parser
 
 
-class Stages:
-    """A folder of results. A stage is a command of divtool; one whose output is whole is skipped.
+class DiffuseStages(Stages):
+    """Stages with training towards targets, and audits.
 
     Args:
         given: The options.
     """
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.folder = Path(given.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.model = given.model
+        super().__init__(given)
         self._training = ["--model", given.model, "--epochs", given.epochs]
         if given.learning_rate:
             self._training += ["--learning-rate", given.learning_rate]
-        self._program = shlex.split(given.divtool)
-
-    def path(self, name: str) -> Path:
-        """A file or folder of the results."""
-        return self.folder / name
-
-    def run(self, name: str, *words: object, resume: bool = False) -> Path:
-        """Run a command with `-o`; the answer is where its output lies."""
-        output, done = self.path(name), self.path(f"{name}.done")
-        command = [*map(str, words), "-o", str(output)]
-        if done.exists() and done.read_text() == shlex.join(command):
-            return output
-        done.unlink(missing_ok=True)
-        if resume and output.exists():
-            command.append("--resume")
-        elif output.is_dir():
-            shutil.rmtree(output)
-        self._call(command)
-        done.write_text(shlex.join(word for word in command if word != "--resume"))
-        return output
-
-    def _call(self, words: Sequence[str], **more: Any) -> None:
-        print(f"\n$ divtool {shlex.join(words)}", flush=True)
-        begun = time.perf_counter()
-        subprocess.run([*self._program, *words], check=True, **more)
-        print(f"({time.perf_counter() - begun:.0f} s)", flush=True)
 
     def export(self, names: str) -> list[Record]:
         """Built-in targets as records."""
-        words = [*self._program, "tasks", "--export", names]
+        words = [*self.program, "tasks", "--export", names]
         return [
             json.loads(line) for line in subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout.splitlines()
         ]
-
-    def write(self, name: str, records: Iterable[Record]) -> Path:
-        """Records to a file; the same ones leave it as it is."""
-        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        if not self.path(name).exists() or self.path(name).read_text() != text:
-            self.path(name).write_text(text)
-        return self.path(name)
 
     def train(self, name: str, *words: object) -> Path:
         """Train an adapter."""
@@ -91,11 +52,6 @@ class Stages:
         words = ["random-audit", "--spec", str(spec), "--variants", "off", "--model", self.model]
         words += [] if adapter is None else ["--adapter", str(adapter)]
         return records(self.run(name, *words))
-
-
-def records(path: Path) -> list[Record]:
-    """The lines of a file."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def figures(found: Sequence[Record]) -> list[float | None]:
@@ -138,9 +94,3 @@ def cost(adapter: Path) -> list[str]:
         f"{before['capped']:.2f} → {after['capped']:.2f}",
         f"{facts['result']['seconds']:.0f}",
     ]
-
-
-def table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    lines = [f"\n### {title}\n", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
