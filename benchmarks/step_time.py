@@ -8,17 +8,16 @@ that of a process of its own for each form.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from side_by_side import alone, peak_mib, ratio
 
 FORMS = {
     "stock": None,
@@ -154,25 +153,17 @@ def compare(options: argparse.Namespace, prompt: int) -> None:
             wall[name].append(time.perf_counter() - begun)
             cpu[name].append(time.process_time() - used)
     print(f"prompt {prompt}, responses {options.response}, {options.pairs} pairs; losses within {apart:.0e}")
+    own = argparse.Namespace(**{**vars(options), "prompts": prompt})
     for name in steps:
-        peak = "" if options.quick else f"; peak {peak_mib(options, prompt, name):,.0f} MiB"
-        print(
-            f"  {name:14} {statistics.median(wall[name]):6.2f} s; stock over it {_ratio(wall, name)} by the clock, "
-            f"{_ratio(cpu, name)} in CPU time{peak}"
+        peak = (
+            ""
+            if options.quick
+            else f"; peak {peak_mib(__file__, name, argparse.Namespace(**vars(options) | {'prompts': prompt})):,.0f} MiB"
         )
-
-
-def _ratio(times: dict[str, list[float]], name: str) -> str:
-    ratios = sorted(stock / own for stock, own in zip(times["stock"], times[name], strict=True))
-    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-
-
-def peak_mib(options: argparse.Namespace, prompt: int, form: str) -> float:
-    """Peak memory of a process that takes two steps of one form."""
-    command = [sys.executable, __file__, "--alone", form, "--prompts", str(prompt), "--model", options.model]
-    command += ["--pairs", str(options.pairs), "--response", str(options.response), "--threads", str(options.threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1])["peak_mib"])
+        print(
+            f"  {name:14} {statistics.median(wall[name]):6.2f} s; stock over it "
+            f"{ratio(wall['stock'], wall[name])} by the clock, {ratio(cpu['stock'], cpu[name])} in CPU time{peak}"
+        )
 
 
 def main() -> None:
@@ -192,12 +183,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     lengths = [int(length) for length in options.prompts.split(",")]
     if options.alone:
-        step = prepared(options.model, lengths[0], options.pairs, options.response, [options.alone])[options.alone]
-        step()
-        step()
-        # Not `getrusage`: its peak is handed down to a new process by the one that starts it.
-        high = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-        print(json.dumps({"peak_mib": int(high.split()[1]) / 1024}))
+        alone(prepared(options.model, lengths[0], options.pairs, options.response, [options.alone])[options.alone])
         return
     if options.quick:
         options.pairs, options.rounds = 1, 2
