@@ -155,11 +155,7 @@ def compare(options: argparse.Namespace, prompt: int) -> None:
     print(f"prompt {prompt}, responses {options.response}, {options.pairs} pairs; losses within {apart:.0e}")
     own = argparse.Namespace(**{**vars(options), "prompts": prompt})
     for name in steps:
-        peak = (
-            ""
-            if options.quick
-            else f"; peak {peak_mib(__file__, name, argparse.Namespace(**vars(options) | {'prompts': prompt})):,.0f} MiB"
-        )
+        peak = "" if options.quick else f"; peak {peak_mib(__file__, name, own):,.0f} MiB"
         print(
             f"  {name:14} {statistics.median(wall[name]):6.2f} s; stock over it "
             f"{ratio(wall['stock'], wall[name])} by the clock, {ratio(cpu['stock'], cpu[name])} in CPU time{peak}"
