@@ -3,13 +3,13 @@
 Everything is done by divtool's own commands, each printed before it runs; a stopped run goes on where it was, and
 `--table` prints the tables of what is there.
 
-- Prompts: the built-in sets `dialogues` and `story-openings`, whose answers are one or two short sentences. A part is
-  held out by seed and is what every arm is measured on.
+- Prompts: the built-in set `short-answers` (`--form short`), or `dialogues` and `story-openings`, whose answers are one
+  or two sentences (`--form sentences`). A part is held out by seed and is what every arm is measured on.
 - Groups: `--pool` responses of the untouched model to each of the others, of which `select` takes k, far apart, from
   the better half by `checks`. All arms train on the same groups.
-- Quality is `checks`, the share of four rules that a response keeps: it ended by itself, has one or two sentences,
-  repeats no four words, and takes at most half of its content words from the prompt. Perplexity under the untouched
-  model stands beside it; it falls when a model narrows.
+- Quality is `checks`, the share of four rules that a response keeps: it ended by itself, is no longer than was asked
+  for, repeats no four words, and takes at most half of its content words from the prompt. Perplexity under the
+  untouched model stands beside it; it falls when a model narrows.
 - Evaluation: k responses to each held-out prompt, by the numbers 1 to k where the arm has numbers, and once more with
   number 1 for all (`same`), the control. Everything is done for each `--seeds`: draws of the groups' numbers, training,
   responses. The unit of the intervals is the prompt, with the mean of its seeds.
@@ -29,7 +29,8 @@ import numpy as np
 from stages import Record, Stages, records, table
 
 UNTOUCHED, MANY, CHECKS, HEADLINE = "untouched", "one-to-many", "checks", "semantic_distance"
-SETS = ("dialogues", "story-openings")
+# Prompt sets, and how many sentences and words an answer may have.
+FORMS = {"short": (("short-answers",), 1, 6), "sentences": (("dialogues", "story-openings"), 2, 50)}
 METRICS = (HEADLINE, "distinct_1", "distinct_2", "vendi", "words", CHECKS, "perplexity")
 NUMBERED = ("numbered", "possibility")
 
@@ -44,6 +45,7 @@ class Bench(Stages):
     def __init__(self, given: argparse.Namespace) -> None:
         super().__init__(given)
         self.given = given
+        self.sets, self.most_sentences, self.most_words = FORMS[given.form]
         # Arm by label; a label of the full method names its weight.
         self.arms = {"one-to-one": ["one-to-one"], MANY: [MANY], "numbered": ["numbered"]}
         for weight in given.weights:
@@ -75,9 +77,9 @@ class Bench(Stages):
     def prompts(self) -> None:
         """The prompts, some of each set held out."""
         sides: dict[str, list[Record]] = {"train": [], "eval": []}
-        for name in SETS:
+        for name in self.sets:
             found = records(self.run(f"{name}.jsonl", "prompts", name))
-            held = set(random.Random(0).sample(range(len(found)), self.given.eval_prompts // len(SETS)))
+            held = set(random.Random(0).sample(range(len(found)), self.given.eval_prompts // len(self.sets)))
             for place, record in enumerate(found):
                 sides["eval" if place in held else "train"].append(record)
         self.write("eval.prompts.jsonl", sides["eval"])
@@ -88,7 +90,7 @@ class Bench(Stages):
         prompts = self.path("train.prompts.jsonl")
         drawn = self.run("pool.jsonl", "sample", prompts, "-n", self.given.pool, *self.decoding(1.0, 0), resume=True)
         scored = self.run("pool.scored.jsonl", "score", drawn, "--metrics", "lexical")
-        checked = self.write("pool.checked.jsonl", map(with_checks, records(scored)))
+        checked = self.write("pool.checked.jsonl", map(self.with_checks, records(scored)))
         words = ["--k", self.given.k, "--quality-key", CHECKS, "--quality-floor", 0.5]
         return self.run("groups.jsonl", "select", checked, "--method", "possibility", *words)
 
@@ -111,7 +113,19 @@ class Bench(Stages):
         drawn = self.run(f"{stem}.jsonl", "sample", self.path("eval.prompts.jsonl"), *words, resume=True)
         quality = ["--quality", "perplexity", "--quality-model", self.model]
         scored = self.run(f"{stem}.scored.jsonl", "score", drawn, "--metrics", "lexical", *quality)
-        self.write(f"{stem}.checked.jsonl", map(with_checks, records(scored)))
+        self.write(f"{stem}.checked.jsonl", map(self.with_checks, records(scored)))
+
+    def with_checks(self, record: Record) -> Record:
+        """The record with its score `checks`, 0..1: the share of four rules that it keeps."""
+        scores, length = record["scores"], len(record["response"].split())
+        said, asked = content(record["response"]), set(content(record["prompt"]))
+        rules = (
+            record["finish_reason"] == "stop",
+            1 <= length <= self.most_words and scores["sentences"] <= self.most_sentences,
+            scores["repetition"] == 0,
+            bool(said) and sum(word in asked for word in said) <= len(said) / 2,
+        )
+        return {**record, "scores": {**scores, CHECKS: sum(rules) / len(rules)}}
 
     def form(self, label: str) -> list[str]:
         """How an arm is asked."""
@@ -165,19 +179,6 @@ def content(text: str) -> list[str]:
     """The content words of a text."""
     words = ("".join(c if c.isalnum() or c == "'" else " " for c in text.casefold())).split()
     return [word for word in words if word not in _STOP and word.split("'")[0] not in _STOP]
-
-
-def with_checks(record: Record) -> Record:
-    """The record with its score `checks`, 0..1: the share of four rules that it keeps."""
-    scores = record["scores"]
-    said, asked = content(record["response"]), set(content(record["prompt"]))
-    rules = (
-        record["finish_reason"] == "stop",
-        1 <= scores["sentences"] <= 2,
-        scores["repetition"] == 0,
-        bool(said) and sum(word in asked for word in said) <= len(said) / 2,
-    )
-    return {**record, "scores": {**scores, CHECKS: sum(rules) / len(rules)}}
 
 
 # --- tables -------------------------------------------------------------------------------------------------------
@@ -257,7 +258,8 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--folder", default="possibility", help="where everything is kept")
     parser.add_argument("--divtool", default="divtool", help="the program")
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--prompts", type=int, default=76, help="training prompts, at most")
+    parser.add_argument("--form", choices=FORMS, default="short", help="of the answers")
+    parser.add_argument("--prompts", type=int, default=96, help="training prompts, at most")
     parser.add_argument("--eval-prompts", type=int, default=64)
     parser.add_argument("--pool", type=int, default=10, help="responses to each training prompt")
     parser.add_argument("--k", type=int, default=4)

@@ -250,6 +250,13 @@ PROMPT_SETS = _table(
         ("sample",),
     ),
     Entry(
+        "short-answers",
+        "sampling.prompt_sets:short_answers",
+        "160 requests with many good answers of one to four words: a fruit, a name for a cat, a title",
+        "ours",
+        ("sample",),
+    ),
+    Entry(
         "scenes",
         "sampling.prompt_sets:scenes",
         "three-sentence descriptions of a place at a time: answers that small models finish",

@@ -86,6 +86,12 @@ def test_dialogues_end_with_person_a_and_openings_are_one_sentence() -> None:
     assert all(opening[-1] == "." and 5 < len(opening.split()) < 25 for opening in openings)
 
 
+def test_short_answers_are_different_requests_of_one_sentence() -> None:
+    requests = [str(record["prompt"]).splitlines()[0] for record in _records("short-answers")]
+    assert len(set(requests)) == 160
+    assert all(request[-1] == "." and request.count(".") == 1 for request in requests)
+
+
 def test_too_many_prompts_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="has 1 to 20 prompts, not 21"):
         _records("story-eval", 21)
