@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,20 @@ class Budget:
         tau: Unexplored mass that is small enough, 0 to 1.
         nodes: Most beginnings whose next token is asked for.
         depth: Most tokens of an answer, its end left out.
+        trial: Beginnings after which a search ends that, settling as much with each further one, would still leave
+            more open than is informative; None goes on to the end.
     """
 
     tau: float = TAU
     nodes: int = CAP_CPU
     depth: int = DEPTH
+    trial: int | None = None
+
+    def hopeless(self, found: Search) -> bool:
+        """Whether a search is not worth going on with; the heaviest beginnings come first, so that less would come."""
+        if self.trial is None or not self.trial <= found.nodes < self.nodes:
+            return False
+        return (1.0 - found.unexplored) * self.nodes / found.nodes < 1.0 - INFORMATIVE
 
 
 @dataclass(slots=True)
@@ -128,6 +137,8 @@ def search(
         if left:
             inner = [place for place, tokens in enumerate(seen[first:]) if len(tokens) < budget.depth]
             frontier = frontier.joined(_children(rows, batch.mass, first, inner, ends, left), left)
+        if budget.hopeless(found):
+            break
     return found
 
 
@@ -211,4 +222,4 @@ def _within(lm: LanguageModel, prompt: AuditPrompt, length: int, budget: Budget)
         raise DivtoolError(
             f"task '{prompt.task.id}': its prompt has {length:,} tokens and the model's context {limit:,}"
         )
-    return Budget(budget.tau, budget.nodes, depth)
+    return replace(budget, depth=depth)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .task import AuditPrompt
 
+# The part of a search for bounds after which `auto` asks whether the rest is worth it.
+_TRIAL = 8
+
 
 class Reader(Protocol):
     """Something that can say how a prompt is answered.
@@ -137,8 +140,9 @@ class ModelReader:
             if self._checked is None:  # An open set whose baseline was read exactly.
                 self._checked = self._check([prompt], self._ends)
             return self._exact(prompt, self._ends, self._checked)
-        reading = bounds_reading(self._lm, prompt, ends=self._ends, budget=self._budget())
-        if mode is None and self._plan.mode == "auto" and not informative(reading):
+        samples_else = mode is None and self._plan.mode == "auto"
+        reading = bounds_reading(self._lm, prompt, ends=self._ends, budget=self._budget(samples_else))
+        if samples_else and not informative(reading):
             self._tell(
                 f"{prompt.task.id} {prompt.wording}: bounds leave {reading.unexplored:.2f} of the mass open; "
                 f"goes on with {self._plan.n} samples"
@@ -167,10 +171,11 @@ class ModelReader:
             self._lm, prompt, ends=ends, checked=checked, variants=self._plan.variants, decoders=decoders
         )
 
-    def _budget(self) -> Budget:
+    def _budget(self, samples_else: bool) -> Budget:
         from .engine import Budget, default_nodes
 
-        return Budget(tau=self._plan.tau, nodes=self._plan.max_nodes or default_nodes(self._lm))
+        nodes = self._plan.max_nodes or default_nodes(self._lm)
+        return Budget(tau=self._plan.tau, nodes=nodes, trial=nodes // _TRIAL if samples_else else None)
 
 
 def _check_room(lm: LanguageModel, prompt: AuditPrompt) -> None:

@@ -50,6 +50,19 @@ def test_what_is_not_followed_stays_unexplored() -> None:
     assert capped.settled == pytest.approx({"": 0.5, "a": 0.25})
 
 
+@pytest.mark.parametrize(("going_on", "nodes"), [(0.9, 100), (0.999, 10)])
+def test_a_search_that_would_leave_most_open_ends_at_its_trial(going_on: float, nodes: int) -> None:
+    row = [0.0] * 8
+    row[END], row[2], row[3] = 1 - going_on, going_on / 2, going_on / 2
+
+    def next_tokens(beginnings: Sequence[tuple[int, ...]]) -> torch.Tensor:
+        return torch.tensor([row] * len(beginnings)).log()
+
+    found = search(next_tokens, str, [END], Budget(tau=1e-6, nodes=100, depth=48, trial=10))
+    assert found.nodes >= nodes
+    assert (found.nodes < 100) == (nodes == 10)
+
+
 def test_the_heaviest_beginnings_come_first() -> None:
     rows = {(): [0.0, 0.3, 0.1, 0.6], (A,): [0.0, 0.0, 1.0, 0.0]}
     asked: list[tuple[int, ...]] = []
