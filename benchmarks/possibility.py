@@ -5,8 +5,8 @@ Everything is done by divtool's own commands, each printed before it runs; a sto
 
 - Prompts: the built-in set `short-answers` (`--form short`), or `dialogues` and `story-openings`, whose answers are one
   or two sentences (`--form sentences`). A part is held out by seed and is what every arm is measured on.
-- Groups: `--pool` responses of the untouched model to each of the others, of which `select` takes k, far apart, from
-  the better half by `checks`. All arms train on the same groups.
+- Groups: the answers that come with `short-answers`; for sentences `--pool` responses of the untouched model, of which
+  `select` takes k, far apart, from the better half by `checks`. All arms train on the same groups.
 - Quality is `checks`, the share of four rules that a response keeps: it ended by itself, is no longer than was asked
   for, repeats no four words, and takes at most half of its content words from the prompt. Perplexity under the
   untouched model stands beside it; it falls when a model narrows.
@@ -88,6 +88,8 @@ class Bench(Stages):
     def groups(self) -> Path:
         """The groups that every arm is trained on."""
         prompts = self.path("train.prompts.jsonl")
+        if self.given.form == "short":
+            return prompts
         drawn = self.run("pool.jsonl", "sample", prompts, "-n", self.given.pool, *self.decoding(1.0, 0), resume=True)
         scored = self.run("pool.scored.jsonl", "score", drawn, "--metrics", "lexical")
         checked = self.write("pool.checked.jsonl", map(self.with_checks, records(scored)))

@@ -252,9 +252,9 @@ PROMPT_SETS = _table(
     Entry(
         "short-answers",
         "sampling.prompt_sets:short_answers",
-        "160 requests with many good answers of one to four words: a fruit, a name for a cat, a title",
+        "160 requests that one to four words answer (a fruit, a name for a cat, a title), each with six good answers",
         "ours",
-        ("sample",),
+        ("sample", "train"),
     ),
     Entry(
         "scenes",

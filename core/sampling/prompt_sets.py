@@ -167,11 +167,15 @@ def story_openings(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     Raises:
         UsageError: More than there are.
     """
-    return _filled("story-openings", "possibility/opening.txt", "{opening}", "possibility/openings.txt", count)
+    openings = _lines("possibility/openings.txt")
+    _check_count("story-openings", count, len(openings))
+    template = _text("possibility/opening.txt")
+    for number, opening in enumerate(openings[:count]):
+        yield {"prompt_id": f"story-openings-{number:02d}", "prompt": template.replace("{opening}", opening)}
 
 
 def short_answers(count: int | None = None, seed: int = 0) -> Iterator[Record]:
-    """Requests that one to four words answer, and many answers are good; in a fixed order, kind after kind.
+    """Requests that one to four words answer, kind after kind, each with six good answers: groups to train on.
 
     Args:
         count: The first so many; None for all 160.
@@ -180,16 +184,12 @@ def short_answers(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     Raises:
         UsageError: More than there are.
     """
-    return _filled("short-answers", "possibility/short-answer.txt", "{question}", "possibility/short.txt", count)
-
-
-def _filled(name: str, template: str, place: str, file: str, count: int | None) -> Iterator[Record]:
-    """The lines of a file, each in a template."""
-    lines, text = _lines(file), _text(template)
-    _check_count(name, count, len(lines))
-    width = len(str(len(lines) - 1))
-    for number, line in enumerate(lines[:count]):
-        yield {"prompt_id": f"{name}-{number:0{width}d}", "prompt": text.replace(place, line)}
+    requests = [orjson.loads(line) for line in _lines("possibility/short.jsonl")]
+    _check_count("short-answers", count, len(requests))
+    template = _text("possibility/short-answer.txt")
+    for number, request in enumerate(requests[:count]):
+        prompt = template.replace("{question}", request["question"])
+        yield {"prompt_id": f"short-answers-{number:03d}", "prompt": prompt, "responses": request["responses"]}
 
 
 def _single(name: str, count: int | None) -> Iterator[Record]:
