@@ -81,10 +81,9 @@ def main() -> None:
             wall[name].append(time.perf_counter() - begun)
     print(f"{len(rows)} prompts of {options.prompts}, k {options.k}, {options.threads} threads, {options.model}")
     for name in ways:
-        over = f"{name} over {NUMBERS}: {ratio(wall[name], wall[NUMBERS])}"
-        print(
-            f"  {name:24} {statistics.median(wall[name]):6.2f} s a prompt, {tokens[name] / len(rows):5.1f} tokens; {over}"
-        )
+        seconds, drawn = statistics.median(wall[name]), tokens[name] / len(rows)
+        over = f"over {NUMBERS}: {ratio(wall[name], wall[NUMBERS])}"
+        print(f"  {name:24} {seconds:6.2f} s a prompt, {drawn:5.1f} tokens; {over}")
 
 
 if __name__ == "__main__":
