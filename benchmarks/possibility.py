@@ -124,7 +124,7 @@ class Bench(Stages):
         rules = (
             record["finish_reason"] == "stop",
             1 <= length <= self.most_words and scores["sentences"] <= self.most_sentences,
-            scores["repetition"] == 0,
+            not scores["repetition"],  # None: too short to repeat four words.
             bool(said) and sum(word in asked for word in said) <= len(said) / 2,
         )
         return {**record, "scores": {**scores, CHECKS: sum(rules) / len(rules)}}
