@@ -14,8 +14,6 @@ import torch
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import pad
 
-from ..models.masks import additive
-
 Tensor = torch.Tensor
 Example = dict[str, Any]
 
@@ -92,26 +90,6 @@ class PairCollator(DataCollatorForPreference):  # type: ignore[misc]
             ],
             "places": [*range(before + 1), *range(up), 0, *range(down)],
         }  # fmt: skip
-
-
-def branch_mask(segments: Tensor, dtype: torch.dtype) -> Tensor:
-    """What each token of a packed pair sees: the prompt, and of its own branch what comes before it.
-
-    Padding sees itself.
-
-    Args:
-        segments: [sequences, tokens]: 0 the prompt but its last token, 1 and 2 the branches, -1 padding.
-        dtype: Number format of the attention scores.
-
-    Returns:
-        [sequences, 1, tokens, tokens], 0 or the least finite number.
-    """
-    length = segments.shape[1]
-    queries, keys = segments[:, :, None], segments[:, None, :]
-    earlier = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
-    seen = earlier & ((keys == 0) | (keys == queries)) & (keys >= 0)
-    seen |= torch.eye(length, dtype=torch.bool, device=segments.device)
-    return additive(seen, dtype)
 
 
 def sequence_tokens(batch: dict[str, Tensor]) -> int:

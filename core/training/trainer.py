@@ -17,7 +17,8 @@ from trl import DPOConfig, DPOTrainer
 
 from ..errors import DivtoolError
 from ..jsonl import replacing
-from .batches import PairCollator, branch_mask, sequence_tokens
+from .batches import PairCollator, sequence_tokens
+from .branches import branch_mask
 from .head import TokenScores, compact_scores
 from .objectives import OBJECTIVES, Outcome, Scored, Share, scored
 from .settings import FullSettings

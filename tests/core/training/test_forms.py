@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from divtool.core.errors import DivtoolError
 from divtool.core.training import forms
-from divtool.core.training.batches import branch_mask
+from divtool.core.training.branches import branch_mask
 from divtool.core.training.head import compact_scores, refusal
 
 # Tokens of prompt, chosen and rejected: unequal, and as short as can be.
