@@ -87,17 +87,21 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: BranchMask,
     if others or more:
         return F.scaled_dot_product_attention(query, key, value, attn_mask, *more, **options)
     # Split, not sliced: on the way back, each slice of a tensor would make a whole one.
-    states = zip(attn_mask.rows, query.split(1), key.split(1), value.split(1), strict=True)
-    parts = [part.transpose(1, 2) for each in states for part in _of_row(*each, options)]
+    queries, keys, values = (torch.split(states, 1) for states in (query, key, value))
+    each = zip(attn_mask.rows, queries, keys, values, strict=True)
+    parts = [part.transpose(1, 2) for row, q, k, v in each for part in _of_row(row, q, k, v, options)]
     # Tokens before heads: so the kernels lay their results out, and so the model wants them.
-    return torch.cat(parts, 1).unflatten(1, (sequences, length))[0].transpose(1, 2)
+    return torch.cat(parts, 1).view(sequences, length, *parts[0].shape[2:]).transpose(1, 2)
 
 
 def _of_row(row: _Row, query: Tensor, key: Tensor, value: Tensor, options: dict[str, Any]) -> tuple[Tensor, ...]:
     """Attention of a packed pair's prompt with its first branch, of its second, and zeros for its padding."""
     sizes = [row.prompt + row.first, row.second, row.padding]
-    (asked, later, _), *known = (states.split(sizes, dim=2) for states in (query, key, value))
-    trunk = F.scaled_dot_product_attention(asked, *(head for head, _, _ in known), **options | {"is_causal": True})
-    seen = (torch.cat([head[:, :, : row.prompt], own], 2) for head, own, _ in known)
-    branch = F.scaled_dot_product_attention(later, *seen, attn_mask=row.seen, **options)
+    (asked, later, _), (keys, own_keys, _), (values, own_values, _) = (
+        torch.split(states, sizes, dim=2) for states in (query, key, value)
+    )
+    trunk = F.scaled_dot_product_attention(asked, keys, values, **options | {"is_causal": True})
+    seen_keys = torch.cat([keys[:, :, : row.prompt], own_keys], 2)
+    seen_values = torch.cat([values[:, :, : row.prompt], own_values], 2)
+    branch = F.scaled_dot_product_attention(later, seen_keys, seen_values, attn_mask=row.seen, **options)
     return trunk, branch, trunk.new_zeros(*trunk.shape[:2], row.padding, trunk.shape[3])
