@@ -5,8 +5,9 @@ Everything is done by divtool's own commands, each printed before it runs; a sto
 
 - Prompts: the built-in set `short-answers` (`--form short`), or `dialogues` and `story-openings`, whose answers are one
   or two sentences (`--form sentences`). A part is held out by seed and is what every arm is measured on.
-- Groups: the answers that come with `short-answers`; for sentences `--pool` responses of the untouched model, of which
-  `select` takes k, far apart, from the better half by `checks`. All arms train on the same groups.
+- Groups: k of the six answers that come with `short-answers`, drawn anew `--draws` times, so that no number is a key to
+  an answer; for sentences `--pool` responses of the untouched model, of which `select` takes k, far apart, from the
+  better half by `checks`. All arms train on the same groups.
 - Quality is `checks`, the share of four rules that a response keeps: it ended by itself, is no longer than was asked
   for, repeats no four words, and takes at most half of its content words from the prompt. Perplexity under the
   untouched model stands beside it; it falls when a model narrows.
@@ -89,12 +90,20 @@ class Bench(Stages):
         """The groups that every arm is trained on."""
         prompts = self.path("train.prompts.jsonl")
         if self.given.form == "short":
-            return prompts
+            return self.write("groups.jsonl", self.drawn_groups(records(prompts)))
         drawn = self.run("pool.jsonl", "sample", prompts, "-n", self.given.pool, *self.decoding(1.0, 0), resume=True)
         scored = self.run("pool.scored.jsonl", "score", drawn, "--metrics", "lexical")
         checked = self.write("pool.checked.jsonl", map(self.with_checks, records(scored)))
         words = ["--k", self.given.k, "--quality-key", CHECKS, "--quality-floor", 0.5]
         return self.run("groups.jsonl", "select", checked, "--method", "possibility", *words)
+
+    def drawn_groups(self, prompts: Sequence[Record]) -> Iterator[Record]:
+        """So many groups of each prompt, each of k of its answers; the numbers differ, since the ids do."""
+        draw = random.Random(0)
+        for turn in range(self.given.draws):
+            for record in prompts:
+                answers = draw.sample(record["responses"], self.given.k)
+                yield {**record, "prompt_id": f"{record['prompt_id']}/{turn}", "responses": answers}
 
     def train(self, label: str, groups: Path, seed: int) -> Path:
         """The adapter of an arm."""
@@ -265,7 +274,8 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--eval-prompts", type=int, default=64)
     parser.add_argument("--pool", type=int, default=10, help="responses to each training prompt")
     parser.add_argument("--k", type=int, default=4)
-    parser.add_argument("--epochs", type=float, default=3)
+    parser.add_argument("--draws", type=int, default=3, help="short: groups of each prompt, of answers drawn anew")
+    parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--temperature", type=float, default=0.75)
     parser.add_argument("--max-new-tokens", type=int, default=64)
