@@ -4,7 +4,8 @@ An update learns one group of k responses under k numbers: k wanted sequences an
 
 - `recipe`: all k x k sequences as one padded batch, logits at every place, one backward pass;
 - `plain`: `--no-pack`, the same sequences in chunks, logits behind the prompt only;
-- `packed`: what `train` does, a row a number with its prompt once, and `packed, a row a pass` (`--rows-per-chunk 1`).
+- `packed`: what `train` does, one sequence in which all share the prompt up to the number;
+- `a row a pass`: `--rows-per-chunk 1`, one sequence a number.
 
 Each round makes an update of every form in turn, so that a busy minute hits all of them; what counts is the ratio
 inside a round. Peak memory is that of a process of its own for each form.
@@ -103,7 +104,7 @@ def steps(options: argparse.Namespace, k: int) -> dict[str, Callable[[], float]]
         "recipe": recipe_step(model, settings, group),
         "plain": ours("batched", None),
         "packed": ours("packed", None),
-        "packed, a row a pass": ours("packed", 1),
+        "a row a pass": ours("packed", 1),
     }
 
 

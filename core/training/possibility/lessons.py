@@ -27,11 +27,13 @@ class Branch:
         ids: Its tokens, its end included where it has one.
         wanted: Whether it is to become likely.
         selected: Places of the tokens that are to become unlikely; none of a wanted response.
+        lead: So many tokens before the response are the end of its prompt; places count from behind them.
     """
 
     ids: tuple[int, ...]
     wanted: bool
     selected: tuple[int, ...] = ()
+    lead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..job import Report
 from ..lora import trainable_parameters
+from .rows import packed_rows
 from .setup import Setup
-from .stepper import PackedRow
 
 if TYPE_CHECKING:
     from .run import PossibilityJob
@@ -17,7 +17,8 @@ def plan(job: PossibilityJob, setup: Setup) -> Report:
     """Arm, groups, rows, tokens, what the losses look at, and updates; nothing is trained."""
     settings, lessons, tally = setup.settings, setup.lessons, setup.tally
     unlikely = settings.ul_weight > 0
-    rows = [PackedRow(lesson, row.part(unlikely)) for lesson in lessons for row in lesson.rows]
+    joined = setup.path == "packed" and settings.rows_per_chunk is None
+    run = [row for lesson in lessons for row in packed_rows(lesson, unlikely=unlikely, joined=joined)]
     shown: list[tuple[str, Any]] = [
         ("arm", settings.arm),
         ("profile", settings.profile),
@@ -25,8 +26,8 @@ def plan(job: PossibilityJob, setup: Setup) -> Report:
         ("groups held out", len(setup.held_out)),
         ("responses", tally.responses),
         ("numbers", f"1 to {settings.max_number}" if settings.has_numbers else "none"),
-        ("rows", len(rows)),
-        ("tokens of rows", sum(row.tokens for row in rows)),
+        ("rows", sum(len(lesson.rows) for lesson in lessons)),
+        ("tokens of a pass over them", sum(row.tokens for row in run)),
         ("T_pos, tokens of wanted responses", sum(lesson.t_pos for lesson in lessons)),
         ("T_sel, selected tokens of unwanted ones", sum(lesson.t_sel for lesson in lessons)),
         ("content words shared with the wanted response", _share(tally.shared_share)),

@@ -16,8 +16,8 @@ from ...possibility.words import StopWords
 from ..lora import adapter_values, load_student, with_adapter, without_dropout
 from .encoding import Encoder
 from .lessons import Lesson, LessonMaker
+from .rows import packed_rows
 from .settings import SMALL, FullPossibilitySettings
-from .stepper import PackedRow
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -115,8 +115,10 @@ def _limit(lm: LanguageModel, settings: FullPossibilitySettings) -> int:
 
 def _checked(job: PossibilityJob, lm: LanguageModel, lessons: Sequence[Lesson]) -> Checked:
     """How the rows are to be run, tried on the first group and the longest."""
-    longest = max(lessons, key=lambda lesson: max(PackedRow(lesson, row).tokens for row in lesson.rows))
-    rows = [PackedRow(lesson, row) for lesson in (lessons[0], longest) for row in lesson.rows]
+    joined = job.settings.rows_per_chunk is None
+    every = [packed_rows(lesson, unlikely=True, joined=joined) for lesson in lessons]
+    longest = max(every, key=lambda rows: max(row.tokens for row in rows))
+    rows = [*every[0], *longest]
     cases = [(row.prompt_ids, row.trie) for row in rows]
     checked = checked_path(lm, cases, seed=job.settings.seed, training=True, tell=job.tell.warn)
     job.tell.note(

@@ -15,14 +15,12 @@ from ...draws import generator
 from ...errors import DivtoolError
 from ...models.tree.forwards import batched, side_by_side
 from ...models.tree.packed import Path
-from ...models.tree.trie import Floats, Ints, TokenTrie
+from ...models.tree.trie import Floats, Ints
 from ..state import out_of_memory, trained
-from .lessons import Lesson, Row
+from .lessons import Lesson
 from .loss import losses
+from .rows import TOKENS, PackedRow, packed_rows, row_chunks
 from .settings import FullPossibilitySettings
-
-# Tokens of a forward pass, where the user does not say how many rows it has.
-_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +55,6 @@ class Step:
     losses: Losses
     grad_norm: float
     seconds: float
-
-
-class PackedRow:
-    """A row of a group, with what each edge of its tree counts.
-
-    Args:
-        lesson: The group.
-        row: One of its rows, with the branches that are run.
-
-    Attributes:
-        prompt_id: Of the group.
-        prompt_ids: The prompt.
-        trie: The branches as a tree, in which they share how they begin.
-        wanted: [E], in how many wanted responses each edge stands.
-        unwanted: [E], in how many unwanted ones it stands and is selected.
-        t_pos: Tokens of the wanted responses of the group.
-        t_sel: Selected tokens of the group.
-    """
-
-    def __init__(self, lesson: Lesson, row: Row) -> None:
-        self.prompt_id = lesson.prompt_id
-        self.prompt_ids = row.prompt_ids
-        self.trie = TokenTrie.build([branch.ids for branch in row.branches])
-        self.t_pos, self.t_sel = lesson.t_pos, lesson.t_sel
-        self.wanted, self.unwanted = np.zeros(self.trie.edges), np.zeros(self.trie.edges)
-        for branch, path in zip(row.branches, self.trie.paths, strict=True):
-            if branch.wanted:
-                np.add.at(self.wanted, path[path >= 0], 1.0)
-            np.add.at(self.unwanted, path[list(branch.selected)], 1.0)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of its sequence."""
-        return len(self.prompt_ids) + self.trie.nodes - 1
 
 
 class Stepper:
@@ -156,7 +120,8 @@ class Stepper:
     def _run(self, lessons: Sequence[Lesson], weight: float | None, number: int) -> Losses:
         """The losses, propagated back with a weight for the unlikelihood; None: not propagated."""
         unlikely = (weight is None or weight > 0) and any(lesson.contrasted for lesson in lessons)
-        rows = [PackedRow(lesson, row.part(unlikely)) for lesson in lessons for row in lesson.rows]
+        joined = self._path == "packed" and self._settings.rows_per_chunk is None
+        rows = [row for lesson in lessons for row in packed_rows(lesson, unlikely=unlikely, joined=joined)]
         share = 1.0 / len(lessons)
         totals = np.zeros(3)
         for chunk in row_chunks(rows, self._settings.rows_per_chunk):
@@ -194,19 +159,6 @@ class Stepper:
             yield total, sums
 
 
-def row_chunks(rows: Sequence[PackedRow], size: int | None) -> Iterator[list[PackedRow]]:
-    """The rows in runs of so many, or of as many as fit 2,048 tokens where the longest sets the width."""
-    chunk: list[PackedRow] = []
-    for row in rows:
-        width = max(each.tokens for each in (*chunk, row))
-        if chunk and (len(chunk) == size if size else (len(chunk) + 1) * width > _TOKENS):
-            yield chunk
-            chunk = []
-        chunk.append(row)
-    if chunk:
-        yield chunk
-
-
 def _logprobs(
     model: Any, chunk: Sequence[PackedRow], path: Path, size: int | None
 ) -> Iterator[list[tuple[PackedRow, Ints, torch.Tensor]]]:
@@ -220,7 +172,7 @@ def _logprobs(
         return
     for row in chunk:
         longest = int(row.trie.depth.max()) + 1
-        sequences = size or max(1, _TOKENS // (len(row.prompt_ids) + longest))
+        sequences = size or max(1, TOKENS // (len(row.prompt_ids) + longest))
         for nodes, logits in batched(model, row.prompt_ids, row.trie, sequences * longest):
             edges, places = row.trie.edges_of(nodes)
             yield [(row, edges, logits.float().log_softmax(-1)[places, row.trie.edge_token[edges]])]

@@ -13,8 +13,9 @@ from divtool.core.errors import DivtoolError
 from divtool.core.training.job import Tell
 from divtool.core.training.possibility.lessons import Branch, Lesson, Row
 from divtool.core.training.possibility.loss import FLOOR, log_rest, losses
+from divtool.core.training.possibility.rows import PackedRow, packed_rows, row_chunks
 from divtool.core.training.possibility.settings import FullPossibilitySettings, PossibilitySettings
-from divtool.core.training.possibility.stepper import Losses, PackedRow, Stepper, row_chunks
+from divtool.core.training.possibility.stepper import Losses, Stepper
 
 END = 1
 
@@ -190,6 +191,19 @@ def test_one_row_in_memory_whatever_k() -> None:
     chunks = list(row_chunks(rows * 60, None))
     assert [row for chunk in chunks for row in chunk] == rows * 60
     assert all(len(chunk) * max(row.tokens for row in chunk) <= 2048 for chunk in chunks)
+
+
+def test_rows_are_joined_behind_what_their_prompts_share() -> None:
+    one = lesson("a")
+    (whole,) = packed_rows(one, unlikely=True, joined=True)
+    rows = packed_rows(one, unlikely=True, joined=False)
+    assert whole.prompt_ids == [2, 20]
+    assert len(rows) == 4
+    assert whole.tokens == sum(row.tokens for row in rows) - 3 * 2
+    assert whole.wanted.sum() == one.t_pos
+    assert whole.unwanted.sum() == one.t_sel
+    many = tuple(Row([2, 20, 30 + own, *range(40, 40 + own)], one.rows[0].branches) for own in range(80))
+    assert len(packed_rows(Lesson("b", many), unlikely=True, joined=True)) == 80
 
 
 def test_nothing_selected_is_no_loss() -> None:
