@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shlex
 import string
@@ -63,6 +64,9 @@ def test_a_stuck_model_fails_under_with_all_records(audit: Any, even: str, stuck
         "--model", stuck, "--task", "digit", "--compare", even, "--fail-under", "50", status=3
     )  # fmt: skip
     assert len(records) == 5
+    audit("--model", even, "--task", "digit", "-o", "even.jsonl")
+    from_file, _ = audit("--model", stuck, "--task", "digit", "--compare", "even.jsonl")
+    assert from_file == records
     first = records[0]
     assert first["tv"] == pytest.approx(0.9, abs=1e-4)
     assert (first["top_option"], first["verdict"]) == ("7", "fail")
@@ -70,6 +74,14 @@ def test_a_stuck_model_fails_under_with_all_records(audit: Any, even: str, stuck
     assert first["compare"]["delta_tv"] == pytest.approx(0.9, abs=1e-4)
     assert f"against {even}: TV +0.900 over 1 tasks" in stderr
     assert stderr.rstrip().endswith("score 10, asked for >= 50")
+
+
+def test_a_score_of_just_what_is_asked_is_enough(audit: Any, stuck: str, tmp_path: Path) -> None:
+    command = ("--model", stuck, "--task", "digit", "-o", "audit.jsonl", "--summary", "sum.json", "--resume")
+    audit(*command)
+    score = json.loads((tmp_path / "sum.json").read_text())["score"]
+    audit(*command, "--fail-under", repr(score))
+    audit(*command, "--fail-under", repr(math.nextafter(score, 100)), status=3)
 
 
 def test_compare_with_a_file_and_resume(audit: Any, even: str, stuck: str, tmp_path: Path) -> None:

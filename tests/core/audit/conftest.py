@@ -9,6 +9,10 @@ import pytest
 
 from divtool.core.audit.task import AuditOption, AuditPrompt, AuditTask
 
+from ..architectures import made_lm, plain_nll
+
+__all__ = ["made_lm", "plain_nll"]
+
 LETTERS = ("t", "h", "e", "the", "n", "igh", ".")
 
 

@@ -77,6 +77,31 @@ def test_the_heaviest_beginnings_come_first() -> None:
 
 
 @pytest.mark.parametrize("tau", [0.1, 0.01, 0.001])
+def test_bounds_hold_every_outcome(tau: float) -> None:
+    """Against a law that is worked out in full, over every text and every way to spell it."""
+    draw = np.random.default_rng(5)
+    rows: dict[tuple[int, ...], list[float]] = {}
+    law: dict[str, float] = {}
+    open_ends = {(): 1.0}
+    for depth in range(7):
+        for tokens, reached in list(open_ends.items()):
+            row = draw.dirichlet(np.full(4, 0.7)).tolist() if depth < 6 else [1.0, 0.0, 0.0, 0.0]
+            rows[tokens] = row
+            text = spelled(tokens)
+            law[text] = law.get(text, 0.0) + reached * row[END]
+            open_ends |= {(*tokens, token): reached * row[token] for token in (A, B, AB)}
+            del open_ends[tokens]
+    assert sum(law.values()) == pytest.approx(1)
+    found = search(table(rows), spelled, [END], Budget(tau=tau, nodes=5_000, depth=9))
+    assert 0 < found.unexplored <= tau
+    assert found.unexplored == pytest.approx(1 - sum(found.settled.values()), abs=1e-6)
+    assert found.settled.keys() <= law.keys()
+    for text, p in law.items():
+        low = found.settled.get(text, 0.0)
+        assert low - 1e-6 <= p <= low + found.unexplored + 1e-6, text
+
+
+@pytest.mark.parametrize("tau", [0.1, 0.01, 0.001])
 def test_bounds_hold_the_law(terse: LanguageModel, audit_prompt: Any, tau: float) -> None:
     prompt, ends = audit_prompt(TEXTS), end_ids(terse)
     bounds = bounds_reading(terse, prompt, ends=ends, budget=Budget(tau, 1_500, 12))

@@ -32,9 +32,11 @@ def test_draws_of_generate_follow_the_law_under_a_decoder(
     assert sweep.edges[0] == pytest.approx(plain.edge, abs=1e-5)
     law = option_law(tree.trie.sequence_logprobs(sweep.edges[1]), tree.owner, len(TEXTS))
     settings = {"temperature": decoder.temperature, "top_k": decoder.top_k, "top_p": decoder.top_p}
-    draws = generated(terse, tree.prompt_ids, 4_000, **settings, min_p=decoder.min_p or None)
+    draws = generated(terse, tree.prompt_ids, 20_000, **settings, min_p=decoder.min_p or None)
     counts = counted(tree, draws, len(TEXTS))
     assert g_test(counts, np.append(law, 1 - law.sum())) > 1e-3
+    undecoded = option_law(tree.trie.sequence_logprobs(plain.edge), tree.owner, len(TEXTS))
+    assert g_test(counts, np.append(undecoded, 1 - undecoded.sum())) < 1e-3
 
 
 def test_record_of_the_sweep(terse: LanguageModel, audit_prompt: Any) -> None:

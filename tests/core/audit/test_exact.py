@@ -43,17 +43,21 @@ def by_hand(lm: LanguageModel, prompt: Any, text: str, ends: tuple[int, ...]) ->
 def generated(lm: LanguageModel, prompt_ids: list[int], draws: int, **settings: Any) -> list[tuple[int, ...]]:
     """Token sequences of `generate()` up to their end token."""
     torch.manual_seed(7)
-    rows = torch.tensor([prompt_ids])
     plain = {"top_k": 0, "top_p": 1.0, "temperature": 1.0, **settings}
-    out: list[tuple[int, ...]] = []
+    ids = torch.tensor([prompt_ids]).expand(draws, -1)
     with torch.no_grad():
-        while len(out) < draws:
-            size = min(5000, draws - len(out))
-            ids = rows.expand(size, -1)
-            mask = torch.ones_like(ids)
-            made = lm.model.generate(ids, attention_mask=mask, do_sample=True, max_new_tokens=4, **plain)
-            out += [tuple(row) for row in made[:, len(prompt_ids) :].tolist()]
-    return out
+        # The prompt is run once for all draws.
+        cache = lm.model(ids[:1, :-1], use_cache=True).past_key_values
+        cache.batch_repeat_interleave(draws)
+        made = lm.model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            past_key_values=cache,
+            do_sample=True,
+            max_new_tokens=4,
+            **plain,
+        )
+    return [tuple(row) for row in made[:, len(prompt_ids) :].tolist()]
 
 
 def g_test(counts: np.ndarray[Any, Any], law: np.ndarray[Any, Any]) -> float:

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from divtool.core.audit.choice import Choice
+from divtool.core.audit.reading import Reading
+from divtool.core.audit.record import record as audit_record
 from divtool.core.audit.spec import read_spec
 from divtool.core.errors import DivtoolError, InputError
 
@@ -43,13 +46,14 @@ def test_yaml_jsonl_and_the_reference_format_say_the_same(write: Any) -> None:
     assert [option.target for option in fuller.task.options] == [0.5, 0.25, 0.25]
     assert (fuller.wording, fuller.task.family) == ("given", "custom")
     request = {"request": record["prompt"], "targets": ["Pizza", "Sushi", "Salad"], "weights": [2, 1, 1]}
-    (reference,) = read_spec(write("folder/lunch.json", request))
-    assert [o.text for o in reference.task.options] == [o.text for o in ours.task.options]
-    assert [o.target for o in reference.task.options] == [o.target for o in ours.task.options]
-    assert (reference.chat, reference.format) == (ours.chat, ours.format)
+    (reference,) = read_spec(write("custom/lunch.json", request))
     assert read_spec(write("a.json", {"tasks": [{
         "id": "lunch", "prompts": [record["prompt"]], "format": "none", "options": targets,
     }]})) == [fuller]  # fmt: skip
+    law = Reading(mode="exact", p=np.array([0.6, 0.2, 0.1]))
+    rows = [audit_record(prompt, law, "m") for prompt in (fuller, ours, reference)]
+    assert rows[0] == rows[1] == rows[2]
+    assert [option["target"] for option in rows[0]["options"]] == [0.5, 0.25, 0.25]
 
 
 def test_records_of_one_task_are_its_wordings(write: Any) -> None:

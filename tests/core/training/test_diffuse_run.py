@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -134,9 +135,21 @@ def test_learns_an_even_list_and_carries_it_to_another_wording(wide: Lab) -> Non
     assert read(trained, NUMBERS).tv == pytest.approx(final["tv"], abs=1e-4)
 
 
+def test_a_perfect_model_has_nothing_to_learn(lab: Lab, make_table_model: Any) -> None:
+    lab.model = make_table_model({"1": 0.5, "2": 0.3, "3": 0.2})
+    lab.run("out", [{"prompt": "x", "targets": {"1": 5, "2": 3, "3": 2}}], max_steps=1)
+    first = lab.log("out")[0]
+    assert first["kl"] == pytest.approx(0, abs=1e-6)
+    assert first["tv"] == pytest.approx(0, abs=1e-4)  # The table's logits are rounded to about so much.
+
+
 def test_learns_a_weighted_law(wide: Lab) -> None:
     wide.run("out", [BINOMIAL], epochs=50.0)
     assert wide.log("out")[-1]["tv"] <= 0.05
+    # The log's target is cut at its quantiles.
+    whole = {str(n): math.comb(10, n) * 0.2**n * 0.8 ** (10 - n) for n in range(11)}
+    found = read(wide.student("out"), {"prompt": BINOMIAL["prompt"], "targets": whole})
+    assert found.tv <= 0.05
 
 
 def read_base(lm: Any, record: dict[str, Any]) -> Any:
@@ -355,6 +368,45 @@ def test_what_tokens_cannot_hold_is_named_with_its_line(lab: Lab) -> None:
     assert (lab.facts("out")["data"]["trained_on"], lab.facts("out")["data"]["left_out"]) == (1, 1)
 
 
+DIE = {"text": "1", "weight": 2}, {"text": "2", "weight": 1}, {"text": "3", "weight": 1}
+OURS: list[dict[str, Any]] = [
+    {"prompt": "a die", "prompt_id": "dice/die", "family": "dice", "targets": [*DIE]},
+    {"prompt": "a bird", "prompt_id": "dice/more/bird", "family": "dice/more", "prefill": "it is ", "terminal": "none"},
+]
+OURS[1]["targets"] = [{"text": "{stone}"}, {"text": "{river}"}]
+THEIRS = {
+    "dice/die": {"request": "a die", "targets": ["1", "2", "3"], "weights": [2, 1, 1]},
+    "dice/more/bird": {"request": "a bird", "response": "it is ", "targets": ["{stone}", "{river}"], "eos": False},
+}
+
+
+def test_the_reference_form_trains_as_our_records(lab: Lab) -> None:
+    from divtool.core.models.language import load
+    from divtool.core.targets.read import read_targets
+    from divtool.core.training.diffuse.lessons import lessons_of
+
+    for name, record in THEIRS.items():
+        path = lab.folder / "given" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record))
+    lab.run("theirs", [], source=str(lab.folder / "given"), epochs=2.0)
+    lab.run("ours", OURS, epochs=2.0)
+    ids, lm = [], load(lab.model)
+    for source in ("given", "targets.jsonl"):
+        lessons = lessons_of(lm, read_targets(str(lab.folder / source), warn=pytest.fail), None)
+        parts = [(lesson, part) for lesson in lessons for part in lesson.parts]
+        ids.append([(one.weights.tolist(), part.prompt_ids, part.trie.sequences()) for one, part in parts])
+    assert ids[0] == ids[1]
+    assert [len(sequences) for *_, sequences in ids[0]] == [3, 2]
+    # The log has the losses, in full digits.
+    assert lab.log("theirs") == lab.log("ours")
+    assert lab.bytes("theirs") == lab.bytes("ours")
+    assert {line["prompt_id"]: line["family"] for line in lab.log("theirs")} == {
+        "dice/die": "dice",
+        "dice/more/bird": "dice/more",
+    }
+
+
 def test_several_beginnings_of_an_answer_are_drawn_by_pass(lab: Lab) -> None:
     folder = lab.folder / "given" / "coins"
     folder.mkdir(parents=True)
@@ -400,19 +452,6 @@ def test_a_law_with_too_many_values_learns(lab: Lab) -> None:
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
     assert lines[0]["kl"] == pytest.approx(lines[0]["loss"] - lines[0]["target_entropy"])
     assert {line["tv"] for line in lines} == {None}
-
-
-@pytest.mark.model
-def test_a_few_passes_of_the_embedded_model(lab: Lab) -> None:
-    lab.model = "smollm2-135m"
-    settings = {"builtin": "diffuse-quick/weekday", "epochs": 8.0, "learning_rate": 5e-4, "anchor": 1.0}
-    lab.run("out", [], source="", **settings)
-    lines = lab.log("out")
-    assert lines[-1]["tv"] < 0.5 * lines[0]["tv"]
-    assert lines[-1]["valid_mass"] > 0.5
-    facts = lab.facts("out")
-    assert (facts["path"], facts["settings"]["lora_targets"]) == ("packed", "all-linear")
-    assert facts["capability"]["ppl_ratio_plain"] < 1.05
 
 
 def test_passes_are_shuffled_by_seed(lab: Lab) -> None:

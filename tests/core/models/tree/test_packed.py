@@ -13,7 +13,7 @@ from divtool.core.models.tree.check import checked_path
 from divtool.core.models.tree.packed import edge_logprobs, row_limit, tree_losses
 from divtool.core.models.tree.trie import TokenTrie
 
-from .conftest import FAILING, FITTING
+from ...architectures import FAILING, FITTING
 
 
 def _gradient(model: Any) -> torch.Tensor:
@@ -36,20 +36,21 @@ def _tree_gradient(model: Any, prompt: list[int], trie: TokenTrie, masses: Any, 
 
 def _agrees(lm: Any, case: Any, plain_nll: Any, path: Any) -> None:
     """Probabilities and gradients of a path against one plain forward an answer."""
-    prompt, answers, weights = case
+    prompt, answers, uneven = case
     trie = TokenTrie.build(answers)
-    nll = plain_nll(lm.model, prompt, answers)
-    expected = float(nll.detach() @ torch.tensor(weights))
-    (nll @ torch.tensor(weights)).backward()
-    gradient = _gradient(lm.model)
     scores = edge_logprobs(lm, prompt, trie, path=path)
+    nll = plain_nll(lm.model, prompt, answers)
     np.testing.assert_allclose(trie.sequence_logprobs(scores.edge), -nll.detach().numpy(), atol=1e-4)
     leaves = np.exp(trie.sequence_logprobs(scores.edge)).sum()
     assert leaves + (np.exp(scores.reach) * scores.leak).sum() == pytest.approx(1, abs=1e-4)
     assert 0.05 < scores.leak.mean() < 1
-    loss, found = _tree_gradient(lm.model, prompt, trie, trie.edge_masses(weights), path=path)
-    assert loss == pytest.approx(expected, rel=1e-5)
-    assert _relative(found, gradient) < 1e-5
+    for weights in (uneven, np.full(len(answers), 1 / len(answers))):
+        expected = nll @ torch.tensor(weights)
+        expected.backward(retain_graph=True)
+        gradient = _gradient(lm.model)
+        loss, found = _tree_gradient(lm.model, prompt, trie, trie.edge_masses(weights), path=path)
+        assert loss == pytest.approx(expected.item(), rel=1e-5)
+        assert _relative(found, gradient) < 1e-5
 
 
 @pytest.mark.parametrize("kind", FITTING)

@@ -12,6 +12,8 @@ from divtool.core.models.language import LanguageModel, load
 from divtool.core.models.tree.tokens import EndIds, end_ids, tails_of
 from divtool.core.models.tree.trie import TokenTrie
 
+from ...architectures import character_tokenizer
+
 CHAT = (("user", "x"),)
 BLANK_LAW = "{% for m in messages %}{% if m.role == 'user' %}[{{ m.content }}]{% else %}t{{ m.content }}<e>\n{% endif %}{% endfor %}"  # noqa: E501
 OPENED = "{% if add_generation_prompt %}t{% endif %}"
@@ -22,14 +24,7 @@ def _lm(
     configured: Any = None, longest: int = 64,
 ) -> LanguageModel:  # fmt: skip
     """A tokenizer of single characters and some merges, without a model."""
-    from tokenizers import Tokenizer, decoders, models
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = [*specials, "\n", *(chr(code) for code in range(32, 127)), *("".join(pair) for pair in merges)]
-    made = Tokenizer(models.BPE({piece: n for n, piece in enumerate(pieces)}, list(merges)))
-    made.decoder = decoders.Fuse()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=eos, additional_special_tokens=list(specials))
-    tokenizer.chat_template = template
+    tokenizer = character_tokenizer(template, merges=merges, specials=specials, eos=eos)
     config = SimpleNamespace(max_position_embeddings=longest)
     config.get_text_config = lambda: config
     model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=configured), config=config)
