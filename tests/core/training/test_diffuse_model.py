@@ -32,9 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     every, prompts = capability._items, anchor.everyday_prompts()[:4]
     output = tmp_path_factory.mktemp("diffuse") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(capability, "CAP", 40)
+        patch.setattr(capability, "CAP", 60)
         patch.setattr(capability, "DRAWS", 1)
-        patch.setattr(capability, "_items", lambda part: every(part)[: 12 if part == "length" else 2])
+        patch.setattr(capability, "_items", lambda part: every(part)[: 6 if part == "length" else 2])
         patch.setattr(anchor, "TOKENS", 32)
         patch.setattr(anchor, "everyday_prompts", lambda: prompts)
         settings = DiffuseSettings(builtin=f"{NUMBER},{WEEKDAY}", learning_rate=4e-4, epochs=20.0, anchor_every=4)
