@@ -21,7 +21,7 @@ from divtool.core.training.diffuse.run import train
 from divtool.core.training.diffuse.settings import DiffuseSettings
 from divtool.core.training.job import TrainJob
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.timeout(1800)]
 MODEL = "smollm2-135m"
 NUMBER, WEEKDAY, DIE = (f"diffuse-quick/{name}" for name in ("number", "weekday", "die"))
 
@@ -57,7 +57,7 @@ def audited(lm: Any, plan: Plan, **choice: Any) -> dict[str, dict[str, Any]]:
 def test_trained_prompts_reach_their_targets_and_the_rest_stays(folder: Path) -> None:
     for name in (NUMBER, WEEKDAY):
         first, *_, final = lines(folder, name)
-        assert first["tv"] > 0.9
+        assert first["tv"] > 0.85  # The second prompt's first line comes after a step of the other one.
         assert final["final"]
         assert final["valid_mass"] >= 0.97
         assert final["normalized_entropy"] >= 0.99
