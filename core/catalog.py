@@ -218,6 +218,13 @@ TASKS = _table(
         ("eval",),
     ),
     Entry(
+        "bias",
+        "evaluation.tasks.bias:BIAS",
+        "self-introductions: how concentrated the stated ages, genders, countries, educations and occupations are",
+        "after arXiv 2412.03343; prompts, word lists and statistics ours",
+        ("eval",),
+    ),
+    Entry(
         "pool",
         "evaluation.tasks.pool:POOL",
         "any file of responses: distance between the responses of a prompt",
@@ -294,6 +301,7 @@ PROMPT_SETS = _table(
         "ours",
         ("sample",),
     ),
+    Entry("bias", "sampling.prompt_sets:bias", "the 24 prompts of `eval --task bias`", "ours", ("sample",)),
     *(
         Entry(
             f"audit/{preset}",

@@ -110,7 +110,7 @@ def interval(draws: ArrayLike, n_units: int, *, confidence: float = 0.95) -> tup
     return np.asarray(low), np.asarray(high)
 
 
-def _sign_rows(n: int, rng: np.random.Generator, draws: int) -> Iterator[Floats]:
+def sign_rows(n: int, rng: np.random.Generator, draws: int) -> Iterator[Floats]:
     """All sign vectors of length n where they are few, else random ones, in chunks of 1,000 rows."""
     total = 2**n if n <= ENUMERATE_UP_TO else draws
     for start in range(0, total, CHUNK_ROWS):
@@ -130,7 +130,7 @@ def sign_flip_ps(differences: ArrayLike, *, seed: int = 0, task: str = "", draws
     bound = np.abs(units.sum(axis=0)) - 1e-12 * np.abs(units).sum(axis=0) - n
     rng = generator(seed, task, n, "sign-flip")
     hits = np.zeros(units.shape[1:])
-    for signs in _sign_rows(n, rng, draws):
+    for signs in sign_rows(n, rng, draws):
         hits += (np.abs(signs @ units) >= bound).sum(axis=0)
     return np.asarray(hits / 2**n if n <= ENUMERATE_UP_TO else (hits + 1) / (draws + 1))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..metrics.catalog import METRICS
 from ..metrics.decile_map import DecileMap
 from ..metrics.registry import Level, Metric
 from .groups import Feed, Groups
+from .pooled import Key, Pool, Pooling
 from .runs import Run
 from .task import Reading, TaskMetric, Unit
 from .usable import LEAST, count, counts, rates_all
@@ -40,6 +41,7 @@ class Column:
         of_words: Whether it rests on word vectors.
         more: Further keys of the row.
         note: What a reader must know.
+        pool: Of a measure of the values of all units together, these values.
     """
 
     metric: str
@@ -55,6 +57,7 @@ class Column:
     of_words: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class Columns:
             definition: Its formula with the names of what was used.
             comparable: Whether it is comparable with published numbers.
         """
+        if metric.pooled is not None:
+            return self._pooled(metric, metric.pooled, part, definition)
         if metric.level == "run":
             unit = self._read_unit([record for records in part.whole.responses.values() for record in records])
             units = self._unless_empty(part.whole, {"": metric.value(unit)})
@@ -138,6 +143,23 @@ class Columns:
             metric=metric.name, units=units, direction=metric.direction, definition=definition, role=role, level="set",
             null=metric.null, used=_sizes(source), comparable=comparable, of_words=metric.of_words,
         )  # fmt: skip
+
+    def _pooled(self, metric: TaskMetric, pooling: Pooling, part: Part, definition: str) -> Column:
+        values = {
+            p: [key for record in records for key in self._keys(pooling, record)]
+            for p, records in part.whole.responses.items()
+        }
+        pool = Pool(values, pooling)
+        return Column(
+            metric=metric.name, units={"": pool.value()}, direction=metric.direction, level="run", null=metric.null,
+            definition=f"{metric.name}: {definition}; all {self.unit}s together, beside a baseline as many values of "
+            f"each {self.unit} on both sides; interval over {self.unit}s", pool=pool,
+            role="headline" if metric.name == self.headline else "detail",
+        )  # fmt: skip
+
+    def _keys(self, pooling: Pooling, record: Record) -> Iterable[Key]:
+        reading = self.read(record)
+        return pooling.keys(reading.value) if reading.usable else ()
 
     def _unless_empty(self, run: Run, units: Units) -> Units:
         """The same; undefined throughout for a run without any usable response: it has no diversity, not a low one."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ..errors import InputError, UsageError
 from ..judging.docket import Docket, Price
 from .collect import Collection
-from .judged import docket
+from .judged import docket, form_docket
 from .quality import Quality, score
 from .references import human_beside
 from .runs import Run, SamplePlan
@@ -28,7 +28,7 @@ def dockets(tasks: Iterable[Task], found: Collection, seed: int) -> list[Docket]
     there = [task for task in tasks if task.name not in found.refused and task.name not in found.failed]
     made = []
     for task in there:
-        if task.criteria is None:
+        if task.criteria is None and task.asked is None:
             continue
         runs, baseline = found.of(task.name)
         every = [*runs, *([baseline] if baseline is not None else [])]
@@ -37,7 +37,11 @@ def dockets(tasks: Iterable[Task], found: Collection, seed: int) -> list[Docket]
             sides = paired(every, baseline)
             people = human_beside(found.human, sides[0][-1], seed) if found.human is not None else ()
             alone = [*found.swept(task.name), *people[:1]]
-            made.append(docket(task.criteria, [*sides, *([run] for run in alone)]))
+            compared = [*sides, *([run] for run in alone)]
+            if task.criteria is not None:
+                made.append(docket(task.criteria, compared))
+            if task.asked is not None:
+                made.append(form_docket(task.asked, compared))
     return made
 
 
@@ -88,7 +92,7 @@ def _pretend(found: Collection, tasks: Sequence[Task], plan: SamplePlan) -> int:
             if task.name in found.refused:
                 continue
             total += plan.total(task)
-            if task.criteria is not None:
+            if task.criteria is not None or task.asked is not None:
                 found.runs[source.origin, task.name] = _made(f"{source.origin}", task, plan)
     return total
 

@@ -10,7 +10,9 @@ from ..jsonl import Record, Row
 from ..metrics.registry import Direction
 
 if TYPE_CHECKING:
+    from ..judging.templates import Form
     from ..sampling.backend import Backend
+    from .task import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,21 @@ class ItemMeasure:
     covers: Callable[[Record], bool]
     value: Callable[[Sequence[Record]], float | None]
     null: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a judge reads the responses of a task.
+
+    Attributes:
+        form: What it is asked.
+        usual: What reads them without a judge, in words.
+        reading: A response with what the judge read in it; None where its answer could not be read.
+    """
+
+    form: Form
+    usual: str
+    reading: Callable[[Record, Any], Reading]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,14 @@ from ..jsonl import Record
 from ..judging.docket import Docket, Pair, Price, Sets
 from ..judging.judge import Judge
 from ..judging.open import JudgeOptions
+from ..judging.templates import version
 from ..metrics.quality import judge as mean_rating
 from ..metrics.supplies import ChatAndText, chat_and_text
 from ..records import Message, messages
+from .hooks import Asked
 from .runs import Run
 from .sides import every_record
+from .task import Reading
 
 _Result = TypeVar("_Result")
 Votes = Sequence[float | None]
@@ -136,6 +139,43 @@ def rate(bench: Bench, records: Sequence[Record], criteria: str) -> Ratings | No
         return None
     by = {id(record): votes[chat_and_text(record)] for record in records}
     return Ratings(by, f"judge {bench.options.describe(criteria)}")
+
+
+def form_docket(asked: Asked, compared: Sequence[Sequence[Run]]) -> Docket:
+    """All that a judge is to read of a task.
+
+    Args:
+        asked: How.
+        compared: Runs, each alone or before its baseline.
+    """
+    return Docket(form=asked.form, read=_texts(record for sides in compared for record in every_record(sides)))
+
+
+def read_by(bench: Bench, asked: Asked, records: Sequence[Record]) -> list[Reading]:
+    """What the judge reads in the responses, each different text once.
+
+    Raises:
+        DivtoolError: It cannot be asked.
+    """
+    texts = _texts(records)
+    said = bench.ask(lambda: bench.judge.read(texts, asked.form))
+    if said is None:
+        assert bench.failure is not None
+        raise bench.failure
+    by = dict(zip(texts, said, strict=True))
+    return [asked.reading(record, by.get(record["response"])) for record in records]
+
+
+def reader_name(asked: Asked, bench: Bench | None) -> str:
+    """What reads the responses, for definitions."""
+    if bench is None:
+        return asked.usual
+    return f"judge {bench.options.model}, template {asked.form.template} {version(asked.form.template)}"
+
+
+def _texts(records: Iterable[Record]) -> list[str]:
+    """The different texts that are not empty."""
+    return list(dict.fromkeys(text for record in records if (text := record["response"]).strip()))
 
 
 def response_pairs(run: Run, base: Run, prompt_id: str) -> list[Pair]:

@@ -52,7 +52,8 @@ class QualityOptions:
             self._check_name(name, lineup)
         if twice := [key for key in self.keys if key in metrics or key in _OWN_ROWS]:
             raise UsageError(f"--quality scores.{twice[0]}: {twice[0]} is computed in this call as well; ask for one")
-        if (self.judge is not None or self.names) and all(task.criteria is None for task in tasks):
+        read = self.judge is not None and not self.names and any(task.asked is not None for task in tasks)
+        if (self.judge is not None or self.names) and not read and all(task.criteria is None for task in tasks):
             names = ", ".join(task.name for task in tasks)
             raise UsageError(f"--judge and --quality: the usable rate is the quality of {names}; take them off")
 

@@ -8,6 +8,7 @@ from statistics import stdev
 
 from ..jsonl import Record
 from .columns import Column
+from .pooled import Pool, compare_pools, counts_note, estimate_pool, evened
 from .runs import Run
 from .sides import size
 from .statistics import (
@@ -121,10 +122,16 @@ def rows(
             those without one have that of `MARGINS`, else 0.2 standard deviations of the baseline's prompt means.
     """
     table = _table(sides)
-    alone = iter(estimate_many([row.units()[0] for row in table if row.other is None], seed=seed, task=task))
-    paired = iter(compare_many([row.units() for row in table if row.other is not None], seed=seed, task=task))
+    by_unit = [row for row in table if row.column.pool is None]
+    alone = iter(estimate_many([row.units()[0] for row in by_unit if row.other is None], seed=seed, task=task))
+    paired = iter(compare_many([row.units() for row in by_unit if row.other is not None], seed=seed, task=task))
     known = {**MARGINS, **(margins or {})}
-    return [_record(task, row, next(alone if row.other is None else paired), known) for row in table]
+    return [
+        _pooled(task, row, row.column.pool, known, seed)
+        if row.column.pool is not None
+        else _record(task, row, next(alone if row.other is None else paired), known)
+        for row in table
+    ]
 
 
 def unit_values(sides: Sequence[tuple[Side, Side | None]]) -> list[UnitValues]:
@@ -144,10 +151,24 @@ def _table(sides: Sequence[tuple[Side, Side | None]]) -> list[_Row]:
     ]
 
 
+def _pooled(task: str, row: _Row, pool: Pool, margins: Mapping[str, float | None], seed: int) -> Record:
+    """The measure record of the values of all units together."""
+    if row.against is None or row.against.pool is None:
+        record = _record(task, row, estimate_pool(pool, seed=seed, task=task), margins) | pool.facts()
+        said = counts_note(pool)
+    else:
+        own, other = evened(pool, row.against.pool)
+        record = _record(task, row, compare_pools(own, other, seed=seed, task=task), margins) | own.facts()
+        record["baseline_n_classes"] = other.facts()["n_classes"]
+        said = counts_note(own, other)
+    record["note"] = "; ".join(filter(None, (said, record["note"])))
+    return record
+
+
 def _record(task: str, row: _Row, found: Estimate, margins: Mapping[str, float | None]) -> Record:
     """One measure record."""
     side, column = row.side, row.column
-    of_run = column.level == "run"
+    of_run = column.level == "run" and column.pool is None
     record: Record = {
         "task": task,
         "metric": column.metric,

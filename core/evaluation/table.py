@@ -15,6 +15,7 @@ from ..metrics.text import tokenizer
 from .choice import headline, own_measures, variants
 from .columns import Column, Columns, Part, has_twin
 from .groups import Groups, supplied_lookup, text_vectors
+from .judged import read_by, reader_name
 from .references import dealt, identical, unrelated
 from .rows import Side, length_flag
 from .runs import Run
@@ -100,7 +101,14 @@ class Table:
         return self._opinions.error
 
     def _read(self, records: Sequence[Record]) -> None:
-        readings = self._plan.task.read(records, self._tools)
+        task, bench = self._plan.task, self._plan.quality.bench
+        if task.asked is not None and bench is not None:
+            readings = read_by(bench, task.asked, records)
+        else:
+            readings = task.read(records, self._tools)
+        self._keep(records, readings)
+
+    def _keep(self, records: Sequence[Record], readings: Sequence[Reading]) -> None:
         self._readings |= {id(record): reading for record, reading in zip(records, readings, strict=True)}
 
     def _usable(self, record: Record) -> bool:
@@ -148,7 +156,7 @@ class Table:
             made.append(unrelated(run, self._usable, plan.seed))
         else:
             drawn = plan.task.unrelated(self._tools, size(run), plan.seed)
-            self._read(drawn)
+            self._keep(drawn, plan.task.read(drawn, self._tools))
             made.append(dealt(run, drawn))
         sides = [side for one in made if (side := self._reference(one)) is not None]
         for side in sides:
@@ -232,14 +240,14 @@ class Table:
     def _side(self, part: Part, quality: Sequence[Column]) -> Side:
         plan, make, run = self._plan, self._columns(self._whole), part.whole
         own = self._own(make, part)
-        columns = [column for column in own if column.level != "run"]
+        columns = [column for column in own if column.level != "run" or column.pool is not None]
         columns += [_quality(make.of(metric, part)) for metric in (*plan.metrics, *self._variants())]
         if self._mixed:
             sets = [metric for metric in plan.metrics if metric.level == "set" and not rates_all(metric)]
             columns += [make.of_all(metric, run) for metric in sets]
         if plan.deciles is not None:
             columns += make.deciles(plan.deciles, part.kept)
-        columns += [column for column in own if column.level == "run"]
+        columns += [column for column in own if column.level == "run" and column.pool is None]
         return self._beside(run, [*columns, *quality], self._whole)
 
     def _alone(self, run: Run, groups: Groups) -> list[Column]:
@@ -266,11 +274,21 @@ class Table:
 
     def _behind(self, metric: TaskMetric) -> dict[str, Any]:
         words = self._tools.words if "{words}" in metric.formula else None
-        names = {"embedder": self._tools.embedder, "words": words.definition if words else ""}
+        names = {
+            "embedder": self._tools.embedder,
+            "words": words.definition if words else "",
+            "reader": self._reader,
+        }
         return {
             "definition": metric.formula.format(**names),
             "comparable": bool(metric.of_words and words and words.comparable),
         }
+
+    @property
+    def _reader(self) -> str:
+        """What reads the responses, where a judge can do so."""
+        task, bench = self._plan.task, self._plan.quality.bench
+        return reader_name(task.asked, bench) if task.asked is not None else ""
 
     def _twins(self, whole: Sequence[Side], kept: Sequence[Run]) -> list[Side]:
         """The sides' usable responses with every text cut to one number of words, shorter ones left out."""
@@ -286,7 +304,7 @@ class Table:
         return sides
 
     def _usable_rate(self, run: Run) -> Column:
-        rule, how = self._plan.task.usable_rule, self._plan.task.parsing
+        rule, how = self._plan.task.usable_rule, self._plan.task.parsing.replace("{reader}", self._reader)
         return Column(
             metric="usable_rate",
             units={p: mean(map(self._usable, records)) for p, records in run.responses.items()},

@@ -11,7 +11,8 @@ from ..jsonl import Record
 from ..metrics.lexical import within_distinct
 from ..metrics.registry import Direction, Metric
 from ..metrics.text import words
-from .hooks import Drawing, ItemMeasure
+from .hooks import Asked, Drawing, ItemMeasure
+from .pooled import Pooling
 
 if TYPE_CHECKING:
     from ..metrics.supplies import Sources
@@ -89,17 +90,19 @@ class TaskMetric:
         equal: Whether it moves with the number of usable responses, and so takes as many on both sides.
         shown: What else a row of level ``run`` holds.
         of_words: Whether it rests on word vectors, and is comparable where these are.
+        pooled: Of a measure of the values of all units together, how they are counted; in the place of `value`.
     """
 
     name: str
     direction: Direction
     formula: str
-    value: Callable[[Unit], float | None]
+    value: Callable[[Unit], float | None] = lambda unit: None
     null: str
     level: Literal["set", "run"] = "set"
     equal: bool = False
     shown: Callable[[Unit], Mapping[str, Any]] | None = None
     of_words: bool = False
+    pooled: Pooling | None = None
 
 
 Read = Callable[[Sequence[Record], "Tools"], list[Reading]]
@@ -139,6 +142,7 @@ class Task:
         caveat: What the definitions of these measures end in, such as what they cannot be compared with.
         drawing: How it gets its responses where sampling its prompts would not do.
         criteria: Name of what a judge rates its responses by; None where the usable rate says all about their quality.
+        asked: How a judge reads its responses in the place of `read`; None where it does not.
     """
 
     name: str
@@ -163,6 +167,7 @@ class Task:
     caveat: str = ""
     drawing: Drawing | None = None
     criteria: str | None = None
+    asked: Asked | None = None
 
     @property
     def leads_itself(self) -> bool:

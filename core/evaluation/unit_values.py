@@ -17,7 +17,7 @@ def unit_records(outcomes: Iterable[Outcome]) -> Iterator[Record]:
     """
     for outcome in outcomes:
         for record, units in zip(outcome.records, outcome.units, strict=True):
-            if record["role"] not in ROLES or record["unit"] == "run":
+            if record["role"] not in ROLES or list(units.names) == [""]:
                 continue
             fixed = {key: record[key] for key in ("task", "run", "metric", "role", "direction")}
             against = units.baseline if units.baseline is not None else [None] * len(units.names)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..records import Message
-from .templates import GENERAL
+from .templates import GENERAL, Form
 
 Rated = tuple[Sequence[Message], str]
 Pair = tuple[Sequence[Message], str, str]
@@ -22,12 +22,16 @@ class Docket:
         rated: Prompt and response.
         pairs: Prompt, and the two responses to compare.
         sets: Prompt, and the two sets of responses to compare.
+        form: What is to be read out of responses, or None.
+        read: These responses.
     """
 
     criteria: str = GENERAL
     rated: Sequence[Rated] = ()
     pairs: Sequence[Pair] = ()
     sets: Sequence[Sets] = ()
+    form: Form | None = None
+    read: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +43,23 @@ class Price:
         comparisons: Requests for comparisons of responses, two a pair.
         set_comparisons: Requests for comparisons of sets, two a pair.
         remembered: Answers that are in the cache, and are not asked for.
+        readings: Requests to read something out of a response.
     """
 
     ratings: int
     comparisons: int
     set_comparisons: int
     remembered: int
+    readings: int = 0
 
     @property
     def calls(self) -> int:
         """All requests."""
-        return self.ratings + self.comparisons + self.set_comparisons
+        return self.ratings + self.comparisons + self.set_comparisons + self.readings
 
     def __str__(self) -> str:
+        read = f", {self.readings:,} readings" if self.readings else ""
         return (
             f"{self.calls:,} calls ({self.ratings:,} ratings, {self.comparisons:,} comparisons, "
-            f"{self.set_comparisons:,} comparisons of sets), {self.remembered:,} answers remembered"
+            f"{self.set_comparisons:,} comparisons of sets{read}), {self.remembered:,} answers remembered"
         )

@@ -18,7 +18,7 @@ from .comparing import Comparison, Orders, comparison, pair_orders, set_orders
 from .docket import Docket, Pair, Price, Rated, Sets
 from .extremes import Extremes, agreed, most_and_least, two_orders
 from .extremes import question as extremes_question
-from .templates import GENERAL, Question
+from .templates import GENERAL, Form, Question
 
 _Result = TypeVar("_Result")
 _Ask = tuple[Question, dict[str, Any]]
@@ -84,14 +84,22 @@ class Judge:
 
     def price(self, dockets: Iterable[Docket]) -> Price:
         """What it costs to judge all this; nothing is asked."""
-        kinds: tuple[set[bytes], set[bytes], set[bytes]] = (set(), set(), set())
+        kinds: tuple[set[bytes], ...] = (set(), set(), set(), set())
         for docket in dockets:
             kinds[0].update(map(self._key, self._rating_asks(docket.rated, docket.criteria)))
             kinds[1].update(map(self._key, self._order_asks(pair_orders(docket.pairs, docket.criteria))))
             kinds[2].update(map(self._key, self._order_asks(set_orders(docket.sets))))
+            if docket.form is not None:
+                kinds[3].update(map(self._key, self._reading_asks(docket.read, docket.form)))
         known = self._cache.get_many(list(set.union(*kinds))).keys() if self._cache else set()
-        ratings, comparisons, set_comparisons = (len(keys - known) for keys in kinds)
-        return Price(ratings=ratings, comparisons=comparisons, set_comparisons=set_comparisons, remembered=len(known))
+        ratings, comparisons, set_comparisons, readings = (len(keys - known) for keys in kinds)
+        return Price(
+            ratings=ratings,
+            comparisons=comparisons,
+            set_comparisons=set_comparisons,
+            remembered=len(known),
+            readings=readings,
+        )
 
     def check_budget(self, needed: int) -> None:
         """Raise `DivtoolError` where so many more calls are not allowed."""
@@ -182,6 +190,25 @@ class Judge:
         ]
         said = iter(self._results(asks, most_and_least, "again-most-least"))
         return [agreed((next(said), next(said)), pair) for pair in orders]
+
+    def read(self, texts: Sequence[str], form: Form) -> list[Any]:
+        """Read something out of responses.
+
+        Args:
+            texts: The responses.
+            form: What is read, and in which words it is asked.
+
+        Returns:
+            For each response what was read; None where the answer could not be.
+
+        Raises:
+            EndpointError: The server cannot be used; answers that came before are in the cache.
+            DivtoolError: The calls needed are more than `max_calls` leaves.
+        """
+        return self._results(self._reading_asks(texts, form), form.parse, form.again)
+
+    def _reading_asks(self, texts: Iterable[str], form: Form) -> list[_Ask]:
+        return [(templates.read(text, form), {"temperature": 0.0}) for text in texts]
 
     def _rating_asks(self, items: Iterable[Rated], criteria: str) -> list[_Ask]:
         questions = [templates.rate(prompt, response, criteria) for prompt, response in items]

@@ -6,11 +6,12 @@ Templates and criteria have versions, which stand in definitions and by which an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from string import Template
+from typing import Any
 
 import orjson
 
@@ -42,6 +43,23 @@ class Question:
         return Question(f"{self.template}, {repeat} {version(repeat)}", f"{self.text}\n\n{demand}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a judge is asked to read out of single responses.
+
+    Attributes:
+        template: Name of the question in `prompts/judge`.
+        again: Name of the demand to answer in the right form.
+        texts: What stands in the question beside the response, such as the classes to choose from.
+        parse: An answer to what was read; None where it cannot be read.
+    """
+
+    template: str
+    again: str
+    texts: Mapping[str, str]
+    parse: Callable[[str], Any]
+
+
 def rate(prompt: Sequence[Message], response: str, criteria: str = GENERAL) -> Question:
     """How good is this response, by these criteria?"""
     return _by(criteria, "rate", prompt=_chat(prompt), response=response)
@@ -65,6 +83,12 @@ def most_least(prompt: Sequence[Message], responses: Sequence[str]) -> Question:
     marked = (f"<response {i}, {code}>\n{text}\n</response {i}, {code}>" for i, text in enumerate(responses, start=1))
     texts = {"prompt": _chat(prompt), "responses": "\n".join(marked), "count": str(len(responses))}
     return Question(f"most-least {version('most-least')}", _filled("most-least", code=code, **texts))
+
+
+def read(response: str, form: Form) -> Question:
+    """What does this response say?"""
+    text = _filled(form.template, code=_code(response), response=response, **form.texts)
+    return Question(f"{form.template} {version(form.template)}", text)
 
 
 def version(name: str) -> str:

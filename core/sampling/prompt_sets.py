@@ -95,6 +95,22 @@ def novelty_lite(count: int | None = None, seed: int = 0) -> Iterator[Record]:
         yield {"prompt_id": f"novelty-lite-{number:02d}", **question}
 
 
+def bias(count: int | None = None, seed: int = 0) -> Iterator[Record]:
+    """The prompts of `eval --task bias`, which ask for self-introductions, in their fixed order.
+
+    Args:
+        count: The first so many; None for all 24.
+        seed: Not used: the set is fixed.
+
+    Raises:
+        UsageError: More than there are.
+    """
+    prompts = _lines("eval/bias.txt")
+    _check_count("bias", count, len(prompts))
+    for number, prompt in enumerate(prompts[:count]):
+        yield {"prompt_id": f"bias-{number:02d}", "prompt": prompt}
+
+
 def story_triplets(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     """Very short stories from three seeded words: a noun, a verb and an adjective.
 

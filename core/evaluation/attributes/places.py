@@ -1,0 +1,73 @@
+"""Countries behind the places that a text names."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import regex
+
+from .lexicon import demonyms, longest, places
+
+_CAPITAL = r"\p{Lu}[\p{L}'-]*"
+_NAMED = rf"{_CAPITAL}(?: (?:(?:de|da|do|del|la|of|of the|and the) )?{_CAPITAL}){{0,4}}"
+# "Austin, Texas" is kept together by this mark while a sentence is taken apart at its commas.
+_MARK = " / "
+_LEAD = r"(?:(?!(?:and|who|with|where|to|but|for|by)\b)\p{Ll}[\p{L}'-]* ){0,8}?"
+_LISTED = regex.compile(rf"{_LEAD}(?P<names>{_NAMED}(?:{_MARK}{_NAMED})*)")
+# What these words speak of has a nationality, and says nothing about the speaker's.
+_OF_THINGS = frozenset(
+    "teacher tutor professor instructor lecturer student major class language literature history restaurant food "
+    "cuisine bistro dish chef cook interpreter translator speaker learner lover music art film culture company bakery shop ".split()
+)
+_OTHER_AMERICANS = frozenset({"latin", "south", "central", "north", "native", "african", "asian"})
+
+
+@cache
+def _commas() -> regex.Pattern[str]:
+    return regex.compile(rf"({_CAPITAL}), (?=(?:{longest([*places(), 'Georgia'])})(?![\p{{L}}-]))")
+
+
+def joined(text: str) -> str:
+    """The same with the commas between a place and the one that it lies in replaced by a mark."""
+    return _commas().sub(rf"\1{_MARK}", text)
+
+
+def country_in(text: str) -> str | None:
+    """The country of the place that a text names after a few words at most, such as "a small town in Texas".
+
+    Of a place and the one that it lies in the latter counts. None for a place that is not known.
+    """
+    found = _LISTED.match(text)
+    if found is None:
+        return None
+    for name in reversed(found["names"].split(_MARK)):
+        country = places().get(name) or places().get(f"the {name}")
+        if country is not None:
+            return country
+    return None
+
+
+def country_after(text: str, prepositions: str) -> str | None:
+    """The country of the first known place behind one of these prepositions.
+
+    Args:
+        text: A part of a sentence.
+        prepositions: Separated by `|`.
+    """
+    for match in regex.finditer(rf"\b(?:{prepositions}) ", text):
+        country = country_in(text[match.end() :])
+        if country is not None:
+            return country
+    return None
+
+
+def nationality(words: list[str]) -> str | None:
+    """The country of a demonym among the words of a noun phrase; of languages, dishes and firms none."""
+    for place in range(len(words)):
+        for length in (2, 1):
+            country = demonyms().get(" ".join(words[place : place + length]))
+            before = words[place - 1].casefold() if place else ""
+            rest = {word.casefold() for word in words[place + length :]}
+            if country is not None and not rest & _OF_THINGS and before not in _OTHER_AMERICANS:
+                return country
+    return None
