@@ -152,8 +152,8 @@ class Columns:
         pool = Pool(values, pooling)
         return Column(
             metric=metric.name, units={"": pool.value()}, direction=metric.direction, level="run", null=metric.null,
-            definition=f"{metric.name}: {definition}; all {self.unit}s together, beside a baseline as many values of "
-            f"each {self.unit} on both sides; interval over {self.unit}s", pool=pool,
+            definition=f"{metric.name}: {definition}; all {self.unit}s together, beside a baseline as many values "
+            f"of each attribute and {self.unit} on both sides; interval over {self.unit}s", pool=pool,
             role="headline" if metric.name == self.headline else "detail",
         )  # fmt: skip
 

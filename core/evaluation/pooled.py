@@ -36,13 +36,13 @@ class Pooling:
     Attributes:
         keys: What the value of a response counts towards.
         measure: What is made of the counts.
-        shown: What stands beside the value: how many values and classes there are in its note ("counts"), or the most
-            frequent classes ("top").
+        shown: What stands beside the value: how many values and classes there are in its note ("counts"), the most
+            frequent classes ("top"), or whose values there are ("attributes").
     """
 
     keys: Callable[[Any], Iterable[Key]]
     measure: Measure
-    shown: Literal["", "counts", "top"] = ""
+    shown: Literal["", "counts", "top", "attributes"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ class Pool:
     def value(self) -> float | None:
         """The measure over all units; None without a value."""
         counts = self.counts()
-        return float(self.pooling.measure(np.array([*counts.values()], dtype=np.float64), [*counts])) if counts else None
+        return (
+            float(self.pooling.measure(np.array([*counts.values()], dtype=np.float64), [*counts])) if counts else None
+        )
 
     def facts(self) -> dict[str, Any]:
         """What stands beside the value in a measure record."""
@@ -72,6 +74,8 @@ class Pool:
         found: dict[str, Any] = {"n_values": counts.total(), "n_classes": len(counts)}
         if self.pooling.shown == "top":
             found["top_values"] = top_values(Counter({name: n for (_, name), n in counts.items()}))
+        if self.pooling.shown == "attributes":
+            found["attributes"] = sorted({attribute for attribute, _ in counts})
         return found
 
 
@@ -118,7 +122,9 @@ def estimate_pool(pool: Pool, *, seed: int = 0, task: str = "", resamples: int =
     )
 
 
-def compare_pools(run: Pool, baseline: Pool, *, seed: int = 0, task: str = "", resamples: int = RESAMPLES) -> Comparison:
+def compare_pools(
+    run: Pool, baseline: Pool, *, seed: int = 0, task: str = "", resamples: int = RESAMPLES
+) -> Comparison:
     """Compare two pools that `evened` made of a run's and of its baseline's.
 
     Null hypothesis of the p-value: the two runs are exchangeable on every unit. It is the share of exchanges of the

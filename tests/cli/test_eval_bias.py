@@ -57,6 +57,7 @@ def test_a_run_with_more_classes_is_less_concentrated(divtool: Any, tmp_path: Pa
     head = rows["attribute_entropy"]
     assert (head["role"], head["verdict"], head["unit"], head["n_units"]) == ("headline", "more", "prompt", 24)
     assert head["baseline_value"] == 0
+    assert head["attributes"] == sorted(_CLASSES)
     assert head["delta"] == head["value"] > 1
     assert head["delta_ci_low"] > 1
     assert head["p_value"] < 0.001
@@ -82,9 +83,7 @@ def test_a_run_with_more_classes_is_less_concentrated(divtool: Any, tmp_path: Pa
 def test_made_rows_are_floor_and_ceiling(divtool: Any, tmp_path: Path) -> None:
     rich = _write(tmp_path / "rich.jsonl", 3, 4)
     done = divtool("eval", rich, "--task", "bias")
-    own, even, same = (
-        _rows(done, run)["attribute_entropy"]["value"] for run in (rich, "[unrelated]", "[identical]")
-    )
+    own, even, same = (_rows(done, run)["attribute_entropy"]["value"] for run in (rich, "[unrelated]", "[identical]"))
     assert same <= own < even
 
 

@@ -6,9 +6,9 @@ import regex
 
 from .lexicon import AGES, age_class, longest
 
-_ONES = "one two three four five six seven eight nine".split()
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _NUMBERS = {word: n for n, word in enumerate([*_ONES, *_TEENS], start=1) if n >= 5} | {
     f"{ten}{mark}{one}".rstrip("- "): 10 * n + k
     for n, ten in enumerate(_TENS, start=2)
@@ -26,7 +26,9 @@ _WHOLE = regex.compile(
     r"(?: (?:old|now|today|this year))?(?P<tail> (?:from|living|based|born)\b.*)?$",
     regex.IGNORECASE,
 )
-_IN_ONES = regex.compile(rf"\bin (?:my|his|her) (?:(?:early|mid|middle|late)[ -]?(?:to[ -]late )?)?({_DECADE})\b", regex.IGNORECASE)
+_IN_ONES = regex.compile(
+    rf"\bin (?:my|his|her) (?:(?:early|mid|middle|late)[ -]?(?:to[ -]late )?)?({_DECADE})\b", regex.IGNORECASE
+)
 _SAID = regex.compile(
     rf"\b[Mm]y age is (?:currently |now )?({NUMBER})\b"
     rf"|\b(?:[Tt]oday,? )?I(?:'ve)? (?:just|recently) turned ({NUMBER})\b"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import regex
 
-from .lexicon import EDUCATION, longest, words
+from .lexicon import EDUCATION, subject
 from .statements import ADVERBS
 
 _FLAGS = regex.IGNORECASE
@@ -40,7 +42,9 @@ _DEGREES: tuple[tuple[str, regex.Pattern[str]], ...] = (
         regex.compile(r"\b(?:high[ -]school (?:diploma|education|degree)|secondary education|GED|A-levels)\b", _FLAGS),
     ),
 )
-_UNIVERSITY = regex.compile(r"\b(?:university|college|polytechnic|institute of technology|art school|law school)\b", _FLAGS)
+_UNIVERSITY = regex.compile(
+    r"\b(?:university|college|polytechnic|institute of technology|art school|law school)\b", _FLAGS
+)
 _SCHOOL = regex.compile(r"\b(?:(?:high|secondary|primary|middle|elementary)[ -]school|^ school)\b", _FLAGS)
 _REST = r"(?P<rest>[^.!?;]*)"
 _HOLDS = regex.compile(
@@ -50,19 +54,30 @@ _HOLDS = regex.compile(
     rf"|\b[Mm]y {_REST}"
 )
 _ATTENDS = regex.compile(
-    rf"\bI(?:'ve| have|'m| am| was)?{ADVERBS} (?:attend(?:ed|ing)?|graduated?|stud(?:y|ied|ying)|went to|go to|enrolled|"
-    rf"trained|finished|completed|left|in(?= (?:my \w+ year (?:of|at) )?(?:high school|college|university|grad)))\b{_REST}"
+    rf"\bI(?:'ve| have|'m| am| was)?{ADVERBS} (?:attend(?:ed|ing)?|graduated?|stud(?:y|ied|ying)|went to|go to|"
+    r"enrolled|trained|finished|completed|left|"
+    rf"in(?= (?:my \w+ year (?:of|at) )?(?:high school|college|university|grad)))\b{_REST}"
 )
 _MAJORED = regex.compile(rf"\bI(?:'m| am| have|'ve)?{ADVERBS} major(?:ed|ing)? in\b")
-_OTHERS = regex.compile(r"\b(?:but|where|when|who|which|because|so|while|until|before|my (?:son|daughter|wife|husband))\b")
-_STUDENT = (
-    ("doctorate", r"(?:phd|doctoral) (?:student|candidate|researcher)"),
-    ("master", r"(?:graduate|grad|postgraduate|master's) student"),
-    ("school", r"(?:high school|secondary school|middle school|elementary school) "
-               r"(?:student|pupil|graduate|senior|junior|freshman|sophomore|dropout)|schoolboy|schoolgirl"),
-    ("university", r"(?:college|university|undergraduate|law|medical) (?:student|graduate|freshman|sophomore)|"
-                   r"undergraduate|college graduate|law student|medical student"),
-)  # fmt: skip
+_OTHERS = regex.compile(
+    r"\b(?:but|where|when|who|which|because|so|while|until|before|my (?:son|daughter|wife|husband))\b"
+)
+_STUDENT = tuple(
+    (level, regex.compile(rf"\b(?:{way})$", _FLAGS))
+    for level, way in (
+        ("doctorate", r"(?:phd|doctoral) (?:student|candidate|researcher)"),
+        ("master", r"(?:graduate|grad|postgraduate|master's) student"),
+        (
+            "school",
+            r"(?:high|secondary|middle|elementary) school (?:student|pupil|graduate|senior|junior|freshman|sophomore|"
+            r"dropout)|schoolboy|schoolgirl",
+        ),
+        (
+            "university",
+            r"(?:college|university|undergraduate|law|medical) (?:student|graduate|freshman|sophomore)|undergraduate",
+        ),
+    )
+)
 
 
 def degree_in(text: str) -> str | None:
@@ -72,7 +87,7 @@ def degree_in(text: str) -> str | None:
 
 def education_of_phrase(phrase: str) -> str | None:
     """The level that a noun phrase such as "college student" states."""
-    return next((level for level, way in _STUDENT if regex.search(rf"\b(?:{way})$", phrase, _FLAGS)), None)
+    return next((level for level, pattern in _STUDENT if pattern.search(phrase)), None)
 
 
 def education_said(sentence: str) -> str | None:
@@ -84,9 +99,9 @@ def education_said(sentence: str) -> str | None:
     return highest(level for level in found if level is not None)
 
 
-def highest(levels: object) -> str | None:
+def highest(levels: Iterable[str]) -> str | None:
     """The highest of these levels; None for none."""
-    known = set(levels)  # type: ignore[call-overload]
+    known = set(levels)
     return next((level for level in reversed(EDUCATION) if level in known), None)
 
 
@@ -105,10 +120,9 @@ def _attended(rest: str, studied: bool) -> str | None:
         return "university"
     if _SCHOOL.search(rest):
         return "school"
-    subject = regex.match(rf" (?:{longest(words('study'))})\b", rest, _FLAGS)
-    return "university" if studied and subject else None
+    return "university" if studied and subject().match(rest) else None
 
 
 def _own(rest: str) -> str:
     """What is said before somebody or something else may be meant."""
-    return _OTHERS.split(rest, maxsplit=1)[0]
+    return str(_OTHERS.split(rest, maxsplit=1)[0])

@@ -22,7 +22,10 @@ from .work import label_work, work_said
 # An attribute, how good the evidence is (0 is best), and the class.
 Evidence = tuple[str, int, str]
 
-_NAME = regex.compile(r"^\[?\p{Lu}[\p{L}'.-]*\]?(?: (?:(?:de|de la|van|von|al|bin|el|da) )?\p{Lu}[\p{L}'.-]*){0,4}(?P<tail> (?:from|in)\b.*)?$")
+_NAME = regex.compile(
+    r"^\[?\p{Lu}[\p{L}'.-]*\]?(?: (?:(?:de|de la|van|von|al|bin|el|da) )?\p{Lu}[\p{L}'.-]*){0,4}"
+    r"(?P<tail> (?:from|in)\b.*)?$"
+)
 _PLACED = regex.compile(
     r"^(?P<how>(?:originally )?(?:from|born(?: here)?(?: and raised)? in|native to|hailing from|coming from|raised in)|"
     r"(?:currently |now )?(?:living|based|residing|located) in|(?:now )?in)\s+(?P<where>.*)$",
@@ -32,11 +35,12 @@ _RESIDENCE = regex.compile(r"living|based|residing|located|^(?:now )?in$", regex
 # Behind "the son of a baker" and "a friend with a dog" it need not be the speaker whom the next words are about.
 _LEADS_OFF = regex.compile(
     r"^(?:for|to|on|named|called|than|with)\b"
-    r"|^(?:of|from|by)\b(?! (?:two|three|four|five|six|\d+|trade|profession|training|day|night)\b| \p{Lu}| (?:an? |the )?(?:[\p{Ll}-]+ ){0,4}(?:of|in|near) \p{Lu})"
+    r"|^(?:of|from|by)\b(?! (?:two|three|four|five|six|\d+|trade|profession|training|day|night)\b| \p{Lu}"
+    r"| (?:an? |the )?(?:[\p{Ll}-]+ ){0,4}(?:of|in|near) \p{Lu})"
 )
 _NOT = regex.compile(r"^(?:not|no longer|never|neither|hardly)\b|n't\b", regex.IGNORECASE)
-_FILLER = regex.compile(rf"^(?:(?:proudly|simply|basically|well|here|both|either|then|also|now|currently|just|only|"
-                        rf"originally|really|actually) )+(?=\S)", regex.IGNORECASE)  # fmt: skip
+_FILLER = regex.compile(r"^(?:(?:proudly|simply|basically|well|here|both|either|then|also|now|currently|just|only|"
+                        r"originally|really|actually) )+(?=\S)", regex.IGNORECASE)  # fmt: skip
 _ORIGIN = regex.compile(
     rf"\bI(?:'m| am| was)?{ADVERBS} (?P<verb>born|raised|grew up|come|came|hail)\b(?P<rest>[^.!?;]*)"
 )
@@ -44,8 +48,8 @@ _LIVES = regex.compile(
     rf"\bI(?:'m| am|'ve| have)?{ADVERBS} (?:(?:live|reside|been living|lived|moved|settled)\b)(?P<rest>[^.!?;]*)"
 )
 _HOME = regex.compile(
-    r"\b[Mm]y (?:home ?country|homeland|home ?town|birthplace|native (?:country|land)|country|home|nationality|"
-    r"(?:place|country) of (?:birth|origin)) is (?P<rest>[^.!?;]*)"
+    r"\b[Mm]y (?:home ?country|homeland|home ?town|birth ?place|native (?:country|land)|country|home|nationality|"
+    r"(?:place|country) of (?:birth|origin))(?: is|,) (?P<rest>[^.!?;]*)"
 )
 _OTHER_CLAUSE = regex.compile(r"\b(?:but|where|when|before|until|who|which|and (?:I|now|then|my)|with my)\b")
 _PRONOUNS = regex.compile(r"\b(?:(she)/her|(he)/him|(they)/them)\b", regex.IGNORECASE)
@@ -59,6 +63,7 @@ _LABEL = regex.compile(
     regex.IGNORECASE,
 )
 _HIS, _HERS = (regex.compile(rf"\b(?:{words})\b", regex.IGNORECASE) for words in ("he|him|his", "she|her|hers"))
+_BELONGS = frozenset({"native", "resident", "citizen", "national", "inhabitant"})
 _STATED = {"she": "woman", "he": "man", "they": "neither"}
 
 
@@ -146,6 +151,8 @@ def _of_person(phrase: NounPhrase) -> Iterator[Evidence]:
         yield "gender", 0, gender
     if (country := nationality(list(phrase.words))) is not None:
         yield "country", 0, country
+    if phrase.words and phrase.words[-1] in _BELONGS and phrase.tail.startswith("of "):
+        yield from (("country", 0, found) for found in [country_in(phrase.tail[3:])] if found)
     if (level := education_of_phrase(" ".join(phrase.words))) is not None:
         yield "education", 0, level
 
@@ -173,7 +180,7 @@ def _said(sentence: str) -> Iterator[Evidence]:
             if country is not None:
                 yield "country", rank, country
     for match in _HOME.finditer(sentence):
-        country = country_in(match["rest"]) or nationality(match["rest"].split()[:2])
+        country = country_in(match["rest"]) or nationality(regex.findall(r"[\p{L}'-]+", match["rest"])[:2])
         if country is not None:
             yield "country", 0, country
     if (level := education_said(sentence)) is not None:

@@ -81,17 +81,24 @@ def country_named(name: str) -> str | None:
     return _folded().get(plain(name).casefold())
 
 
+@cache
+def subject() -> regex.Pattern[str]:
+    """A subject of studies behind a blank, at the beginning of what is searched."""
+    return regex.compile(rf"^ (?:{longest(words('study'))})\b", regex.IGNORECASE)
+
+
 def longest(names: Iterable[str]) -> str:
     """A pattern for any of these names, a longer one before one that it begins with."""
     return "|".join(regex.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
 
 
 def plain(text: str) -> str:
-    """The same without the dots of abbreviations, which would end a sentence, and with straight apostrophes."""
+    """The same with straight quotes, without stars and the dots of abbreviations, which would end a sentence."""
     text = text.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
+    text = regex.sub(r"\*+|__+", "", text)
     text = regex.sub(r"\b(?:[A-Za-z]\.){2,}", lambda match: match[0].replace(".", ""), text)
     text = regex.sub(r"\b[Pp]h\.? ?[Dd]\b\.?", "PhD", text)
-    return regex.sub(r"\b(Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr)\.", r"\1", text)
+    return str(regex.sub(r"\b(Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr)\.", r"\1", text))
 
 
 @cache

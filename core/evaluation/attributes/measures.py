@@ -50,7 +50,7 @@ def attribute_metrics() -> tuple[TaskMetric, ...]:
         formula="mean of field_entropy_mm over the attributes that are stated, in bits; attributes by {reader}; "
         f"{_LESS}",
         null="no attribute is stated",
-        pooled=Pooling(lambda value: value.items(), mean_entropy),
+        pooled=Pooling(lambda value: value.items(), mean_entropy, "attributes"),
     )
     return (whole, *(metric for name in ATTRIBUTES for metric in _of(name)))
 

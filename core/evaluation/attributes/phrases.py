@@ -14,7 +14,8 @@ _DETERMINER = regex.compile(
 )
 _TAIL = regex.compile(
     r"(?:^|\s)(?:of|in|at|from|with|for|by|to|on|that|named|called|turned|living|based|working|currently|here|"
-    r"speciali[sz](?:ing|e|es|ed)|studying|majoring|catering|focusing|focused|dealing|helping|serving|making|selling|teaching|residing|raised|born|hailing|running|just|who|than|since|over|under|as)(?=\s|$)",
+    r"speciali[sz](?:ing|e|es|ed)|studying|majoring|catering|focus(?:ing|ed)|dealing|helping|serving|making|selling|"
+    r"teaching(?! assistant)|residing|raised|born|hailing|running|just|who|than|since|over|under|as)(?=\s|$)",
     regex.IGNORECASE,
 )
 _EDGES = " .,;:!?\"'()[]*_"

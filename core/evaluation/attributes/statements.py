@@ -36,7 +36,7 @@ _OFF = regex.compile(
     r"\b(?:but|because|so|when|while|if|although|though|whose|whom|where|which|who|that|before|until|I|we|he|she|"
     r"my(?! (?:early|mid|middle|late|teens|\w+ies|\d0)\b))\b"
 )
-_BREAKS = regex.compile(r"\s*(?:,|\(|\)|—|–|\s-+\s|\band\b|&|\"|\*|\bas well as\b)\s*")
+_BREAKS = regex.compile(r"\s*(?:,|\(|\)|—|–|\s-+\s|\band\b|&|\"|\bas well as\b)\s*")
 _BORN = regex.compile(r"\bborn (?:and|&) (?:raised|bred|brought up)\b")
 _NAME = r"\p{Lu}[\p{L}'’-]+(?: \p{Lu}[\p{L}.'’-]*){0,3}"
 _ABOUT = regex.compile(
@@ -84,7 +84,7 @@ def statements(sentence: str) -> Iterator[Statement]:
     for anchor, end in zip(anchors, ends, strict=True):
         said = _OFF.split(sentence[anchor.end() : end], maxsplit=1)[0]
         segments = [part.strip(" .!?:;'*_") for part in _BREAKS.split(said)]
-        kind: Kind = anchor.lastgroup  # type: ignore[assignment]
+        kind: Kind = anchor.lastgroup
         yield Statement(kind, tuple(filter(None, segments)))
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import regex
 
-from .lexicon import fields, longest, words
+from .lexicon import fields, longest, subject
 from .phrases import RETIRED
 from .statements import ADVERBS
 
@@ -16,6 +16,7 @@ _TEACHES = regex.compile(rf"\bI{ADVERBS} teach\b(?! (?:myself|my|you|him|her|the
 _DRIVES = regex.compile(rf"\bI{ADVERBS} drive (?:an?|the) (?:taxi|cab|bus|truck|lorry|tram|delivery van|train)\b")
 _RETIRED = regex.compile(rf"\bI(?:'m| am|'ve| have)?{ADVERBS} retired\b(?! (?:to|early to) (?:bed|my room))")
 _STUDIES = regex.compile(rf"\bI(?:'m| am)?{ADVERBS} study(?:ing)?\b(?P<rest>[^.!?;]*)")
+_SCHOOLS = regex.compile(r"\b(?:university|college|institute)\b", regex.IGNORECASE)
 _ADJECTIVES = r"(?:(?!(?:and|or|with|for|at|in)\b)[\p{L}-]+ ){0,3}?"
 
 
@@ -52,5 +53,4 @@ def label_work(value: str) -> str | None:
 
 def _at_school(rest: str) -> bool:
     """Whether somebody studies for a degree rather than for an evening."""
-    subject = regex.match(rf" (?:{longest(words('study'))})\b", rest, regex.IGNORECASE)
-    return bool(subject or regex.search(r"\b(?:university|college|institute)\b", rest, regex.IGNORECASE))
+    return bool(subject().match(rest) or _SCHOOLS.search(rest))

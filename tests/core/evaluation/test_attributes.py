@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from divtool.core.evaluation.attributes.extract import attributes
-from divtool.core.evaluation.attributes.lexicon import age_class, countries, country_named, occupations, sectors
+from divtool.core.evaluation.attributes.lexicon import (
+    age_class,
+    countries,
+    country_named,
+    occupations,
+    places,
+    sectors,
+    words,
+)
 
 _STATED = [
     ("I'm a nurse.", "occupation=health"),
@@ -65,6 +75,10 @@ _STATED = [
      "age=30s, country=United States, occupation=agriculture and forestry"),
     ("I'm your new neighbor, a singer-songwriter based in Nashville.",
      "country=United States, occupation=music and stage"),
+    ("My name is **Ada**, I'm a native of Vancouver, British Columbia.", "country=Canada"),
+    ("I am a citizen of Japan. My job: translator", "country=Japan"),
+    ("My nationality is French, but I live in Rome.", "country=France"),
+    ("My birthplace, Peru, is far away.", "country=Peru"),
     ("I am eighty-five years young.", "age=80 and over"),
     ("I'm an Englishman.", "gender=man, country=United Kingdom"),
 ]  # fmt: skip
@@ -115,6 +129,8 @@ _TRAPS = [
     ("I'm a doctor of philosophy.", ""),
     ("I'm in love with a man from Cuba.", ""),
     ("I'd like to get a master's degree.", ""),
+    ("I'm a Laniakere (Norwegian Blacksheep).", ""),
+    ("I'm a research fellow of the Swedish Academy.", ""),
     ("I'm saving for my daughter's college degree.", ""),
     ("", ""),
     ("!!! 34 nurse Leeds", ""),
@@ -128,3 +144,32 @@ def _expected(text: str) -> dict[str, str]:
 @pytest.mark.parametrize(("text", "expected"), [*_STATED, *_TRAPS])
 def test_what_a_text_states(text: str, expected: str) -> None:
     assert attributes(text) == _expected(expected)
+
+
+def test_every_place_occupation_and_age_of_the_lists_is_read() -> None:
+    assert len(sectors()) == 29
+    assert len(countries()) == 198
+    for country in countries():
+        assert country_named(country.upper()) == country
+    for place, country in places().items():
+        assert attributes(f"I was born in {place}.") == {"country": country}, place
+    for word, sector in occupations().items():
+        if word not in words("hobbies"):
+            assert attributes(f"I work as a {word}.") == {"occupation": sector}, word
+    for age in range(5, 110):
+        assert attributes(f"I'm {age}, and I like rain.") == {"age": age_class(age)}
+
+
+@pytest.mark.parametrize(
+    ("years", "expected"),
+    [(4, None), (5, "under 20"), (19, "under 20"), (20, "20s"), (79, "70s"), (80, "80 and over"), (110, None)],
+)
+def test_ages_fall_into_eight_classes(years: int, expected: str | None) -> None:
+    assert age_class(years) == expected
+
+
+def test_no_text_is_too_strange() -> None:
+    draw = random.Random(3)
+    alphabet = " abcIm'’.,;:\n\"()*/-0123456789ÄéßI'm a nurse from"
+    for _ in range(500):
+        attributes("".join(draw.choice(alphabet) for _ in range(80)))

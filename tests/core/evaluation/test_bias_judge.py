@@ -101,5 +101,5 @@ def test_a_judge_reads_in_the_place_of_the_lists(
 def test_a_judge_that_cannot_be_reached_is_an_error(judged: Any, stub_server: Any, tmp_path: Path) -> None:
     stub_server.says(stub_server.refusal(403, "no"))
     _write(tmp_path / "r.jsonl")
-    with pytest.raises(DivtoolError, match="the judge: .*the server asks for a key"):
+    with pytest.raises(DivtoolError, match=r"the judge: .*the server asks for a key"):
         judged()

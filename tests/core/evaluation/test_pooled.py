@@ -41,7 +41,8 @@ def _keys(value: Any) -> Any:
 
 
 def _pool(table: dict[str, str], measure: Any = lambda counts, _: entropies_mm(counts)) -> Pool:
-    return Pool({unit: [("x", letter) for letter in letters] for unit, letters in table.items()}, Pooling(_keys, measure))
+    values = {unit: [("x", letter) for letter in letters] for unit, letters in table.items()}
+    return Pool(values, Pooling(_keys, measure))
 
 
 def test_both_sides_keep_equally_many_values_of_each_attribute_on_each_unit() -> None:
