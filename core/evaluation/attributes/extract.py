@@ -103,18 +103,13 @@ def _stated(statement: Statement) -> Iterator[Evidence]:
         rest = _FILLER.sub("", segment)
         if _NOT.search(rest):
             return
-        if place == 0 and statement.kind == "is" and (name := _NAME.match(rest)) and not _means(rest):
+        if place == 0 and statement.kind == "is" and (name := _NAME.match(rest)) and rest not in demonyms():
             yield from _placed(name["tail"].strip()) if name["tail"] else ()
             continue
         evidence = list(_of_segment(rest, statement, place))
         yield from evidence
         if not (evidence or NounPhrase.of(rest).determined) or _LEADS_OFF.search(NounPhrase.of(rest).tail):
             return
-
-
-def _means(segment: str) -> bool:
-    """Whether a segment in capitals is no name."""
-    return segment in demonyms() or NounPhrase.of(segment).known
 
 
 def _of_segment(segment: str, statement: Statement, place: int) -> Iterator[Evidence]:

@@ -21,13 +21,13 @@ def entropies(counts: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         p = counts / n
         terms = np.where(counts > 0, -p * np.log2(p), 0.0)
-    return np.where(n[..., 0] > 0, np.maximum(terms.sum(axis=-1), 0.0), np.nan)
+    return np.asarray(np.where(n[..., 0] > 0, np.maximum(terms.sum(axis=-1), 0.0), np.nan))
 
 
 def entropies_mm(counts: Floats) -> Floats:
     """The same + (K - 1) / (2 n ln 2), K = classes seen, which corrects the bias of small samples (Miller 1955)."""
     n = np.maximum(counts.sum(axis=-1), 1.0)
-    return entropies(counts) + ((counts > 0).sum(axis=-1) - 1) / (2 * n * math.log(2))
+    return np.asarray(entropies(counts) + ((counts > 0).sum(axis=-1) - 1) / (2 * n * math.log(2)))
 
 
 def mean_entropy(counts: Floats, keys: Sequence[Key]) -> Floats:

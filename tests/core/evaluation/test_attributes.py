@@ -119,6 +119,7 @@ _TRAPS = [
     ("I'm from Georgia.", ""),
     ("My name is Jordan.", ""),
     ("My name is Virginia Baker.", ""),
+    ("I'm Baker. My name is Hunter.", ""),
     ("I went to see a doctor from India.", ""),
     ("I see him as a father.", ""),
     ("I'm a poet at heart.", ""),
