@@ -50,6 +50,7 @@ bench-training: setup
 	$(BIN)/python benchmarks/diffuse.py --folder demo/people --parts biographies --start demo/loo/all --people 60 --epochs 24 \
 	    --learning-rate 5e-4 --divtool $(DIVTOOL)
 	$(BIN)/python benchmarks/preference.py --folder demo/preference --divtool $(DIVTOOL)
+	$(BIN)/python benchmarks/possibility_toys.py --output demo/possibility-toys.jsonl
 
 clean:
 	rm -rf .venv build dist demo *.egg-info

@@ -14,8 +14,8 @@ def report(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Any mix of stage files: responses, scored, pairs, length-bias and select reports, training logs, "
-            "measures, values by unit, audit records.",
+            help="Any mix of stage files: responses, scored, pairs, groups, length-bias and select reports, training "
+            "logs and facts, measures, values by unit, audit records.",
             metavar="FILE...",
         ),
     ],

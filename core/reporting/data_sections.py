@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,9 @@ def what_was_run(inputs: Inputs) -> Section:
     params = [(label, _params(p)) for label, run in inputs.responses.runs.items() for p, _ in run.params.most_common(3)]
     if params:
         section.tables.append(Table(("Run", "Sampling parameters"), params, "lt", "Sampling"))
-    for name, report in inputs.selections:
-        section.tables.append(Table(("Option", "Value"), _options(report), "lt", f"Selection ({name})", folded=True))
+    options = [(f"Selection ({name})", _options(report)) for name, report in inputs.selections]
+    options += [(f"Training ({name})", _training(known)) for name, known in inputs.trained]
+    section.tables += [Table(("Option", "Value"), rows, "lt", title, folded=True) for title, rows in options]
     return section
 
 
@@ -62,6 +63,13 @@ def _params(text: str) -> str:
 def _options(report: Record) -> list[tuple[str, str]]:
     rows = [(key, as_text(report[key])) for key in ("method", "seed", "input_sha256", "divtool") if key in report]
     return rows + [(key, as_text(value)) for key, value in as_mapping(report.get("options")).items()]
+
+
+def _training(known: Record) -> list[tuple[str, str]]:
+    """Method, model, data, result and settings of a training."""
+    rows = [(key, as_text(known[key])) for key in ("method", "model") if key in known]
+    parts = [as_mapping(known.get(key)) for key in ("data", "result", "settings")]
+    return rows + [(key, as_text(value)) for part in parts for key, value in part.items() if value is not None]
 
 
 def funnel(inputs: Inputs, draw: Drawer) -> Section:
@@ -89,6 +97,7 @@ def funnel(inputs: Inputs, draw: Drawer) -> Section:
         alt = f"Funnel of {title}: {count(entered)} {known[0][1]} entered, {last} were kept after {len(known)} stages."
         section.figures.append(draw.figure(charts.funnel(known), title, alt, caption="Pale: entered. Full: kept."))
         section.tables.append(_funnel_table(stages, title))
+        section.tables += _pick_table(as_mapping(report.get("pick_audit")))
         section.lead = f"{count(entered)} {known[0][1]} entered the selection; {last} came out."
     return section
 
@@ -110,6 +119,17 @@ def _funnel_table(stages: Sequence[Any], title: str) -> Table:
         )
         rows.append(cells)
     return Table(("Stage", "Unit", "Entered", "Kept", "Share", "Dropped for"), rows, "llrrrt", f"Stages of {title}")
+
+
+def _pick_table(audit: Mapping[str, Any]) -> list[Table]:
+    """Length and spread of what was picked into groups, beside those of what it was picked from."""
+    keys = ("responses", "words_mean", "words_sd", "distance")
+    rows = [
+        (as_name(name), count(as_number(row.get(keys[0]))), *(number(as_number(row.get(key))) for key in keys[1:]))
+        for name, row in ((name, as_mapping(row)) for name, row in audit.items())
+    ]
+    head = ("Of the groups", "Responses", "Words, mean", "sd", "Mean cosine distance")
+    return [Table(head, rows, "lrrrr", "Picked against pool")] if rows else []
 
 
 def lengths(inputs: Inputs, draw: Drawer) -> Section:

@@ -13,11 +13,13 @@ from ..errors import DivtoolError, InputError
 from ..jsonl import STDIN_NAME, Record, Row, RowReader
 from .audit_rows import AuditRow, audit_row
 from .gather import Pairs, Responses
+from .group_section import Groups
 from .text import as_name, cut
 from .unit_series import UnitTable
 
 # The first row whose keys a record holds names its kind, so the more telling key sets stand first.
 KINDS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("training run", frozenset({"format", "method", "settings", "result"})),
     ("selection report", frozenset({"funnel"})),
     ("selection report", frozenset({"method", "audit"})),
     ("length-bias report", frozenset({"format", "resamples", "metrics"})),
@@ -29,11 +31,12 @@ KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ("audit summary", frozenset({"score", "spread", "verdicts"})),
     ("response", frozenset({"prompt", "response"})),
     ("possibility group", frozenset({"prompt", "responses"})),
+    ("possibility manifest", frozenset({"template", "pool", "scheme"})),
     ("target", frozenset({"prompt", "targets"})),
     ("distribution step", frozenset({"step", "pass", "prompt_id"})),
     *(
         ("training step", frozenset({"step", key}))
-        for key in ("loss", "learning_rate", "grad_norm", "rewards/margins", "eval_loss", "epoch")
+        for key in ("loss", "learning_rate", "grad_norm", "rewards/margins", "eval_loss", "eval_ce", "epoch")
     ),
     ("training summary", frozenset({"train_runtime"})),
     ("training summary", frozenset({"train_loss"})),
@@ -68,6 +71,8 @@ class Inputs:
         length_reports: Length-bias reports as they are, each with its file's name.
         logs: Training steps as they are, by file name.
         audits: Audit records made uniform.
+        groups: What is kept of groups of responses.
+        trained: What finished trainings say of themselves, each with its file's name.
         fits: Steps of training on a target distribution as they are, by file name.
     """
 
@@ -81,6 +86,8 @@ class Inputs:
     logs: dict[str, list[Record]] = field(default_factory=dict)
     audits: list[AuditRow] = field(default_factory=list)
     fits: dict[str, list[Record]] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
+    trained: list[tuple[str, Record]] = field(default_factory=list)
 
 
 def kind_of(record: Record) -> str | None:
@@ -137,12 +144,16 @@ def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
         inputs.responses.add(record, Path(name).stem)
     elif kind == "pair":
         inputs.pairs.add(record)
+    elif kind == "possibility group":
+        inputs.groups.add(record)
     elif kind == "measure":
         inputs.measures.append(record)
     elif kind == "unit value":
         inputs.units.add(record)
     elif kind == "selection report":
         inputs.selections.append((name, record))
+    elif kind == "training run":
+        inputs.trained.append((name, record))
     elif kind == "length-bias report":
         inputs.length_reports.append((name, record))
     elif kind == "training step":

@@ -16,6 +16,7 @@ from .data_sections import funnel, lengths, what_was_run
 from .decoder_section import decoder_sweep
 from .example_section import examples
 from .fit_section import fits
+from .group_section import groups
 from .length_section import length_bias
 from .load import Inputs, load
 from .measures import uniform
@@ -39,8 +40,8 @@ def write_report(
     """Read stage files of any kinds and write the page.
 
     Args:
-        sources: Prompts, responses, scored responses, pairs, measures, values by unit, audit records, select and
-            length-bias reports, training logs; ``-`` is standard input.
+        sources: Prompts, responses, scored responses, pairs, groups, measures, values by unit, audit records, select
+            and length-bias reports, training logs, facts of trainings; ``-`` is standard input.
         output: The HTML file; it appears whole or not at all.
         title: The page's title.
         pictures: A folder for the pictures as files of their own.
@@ -111,6 +112,7 @@ def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
         parsing(inputs, measures, draw),
         lengths(inputs, draw),
         funnel(inputs, draw),
+        groups(inputs.groups),
         length_bias(inputs, draw),
         training(inputs, draw),
         fits(inputs, draw),

@@ -95,6 +95,9 @@ def _measure_table(measures: Sequence[Measure]) -> Table:
 # Charts of the training section: title and the log keys drawn in it.
 _CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Loss", ("loss", "eval_loss")),
+    ("Cross-entropy, nats a token", ("ce", "eval_ce")),
+    ("Unlikelihood loss, nats a selected token", ("ul", "eval_ul")),
+    ("Mean probability of selected tokens", ("p_selected",)),
     ("Reward margin", ("rewards/margins",)),
     ("Accuracy", ("rewards/accuracies",)),
     ("Rewards", ("rewards/chosen", "rewards/rejected")),
@@ -104,6 +107,18 @@ _CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("KL to the reference model", ("kl",)),
     ("Gradient norm", ("grad_norm",)),
 )
+# What to look for, by a key of the log.
+_HINTS = {
+    "loss": "Loss should fall.",
+    "rewards/margins": (
+        "The reward margin should rise. If chosen and rejected log-probabilities both fall far, the model forgets more "
+        "than it learns. Where chosen and rejected differ in tokens, the margin may be length."
+    ),
+    "ce": (
+        "The loss is the cross-entropy (ce) of the wanted responses and, by its weight, the unlikelihood (ul) of the "
+        "unwanted ones; eval is on groups that were held out. Where its cross-entropy rises, responses get less fluent."
+    ),
+}
 
 
 def training(inputs: Inputs, draw: Drawer) -> Section:
@@ -116,10 +131,8 @@ def training(inputs: Inputs, draw: Drawer) -> Section:
                 section.figures.append(_curve(title if len(inputs.logs) == 1 else f"{title} ({name})", points, draw))
         section.tables.append(_log_table(name, log))
     if section.figures:
-        section.lead = (
-            "Loss should fall and the reward margin rise. If chosen and rejected log-probabilities both fall far, the "
-            "model forgets more than it learns. Where chosen and rejected differ in tokens, the margin may be length."
-        )
+        known = {key for log in inputs.logs.values() for line in log for key in line}
+        section.lead = " ".join(hint for key, hint in _HINTS.items() if key in known)
     return section
 
 

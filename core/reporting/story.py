@@ -235,6 +235,8 @@ def _gathered(inputs: Inputs) -> Claim:
         delta = sum(inputs.pairs.chosen_words) - sum(inputs.pairs.rejected_words)
         difference = number(delta / inputs.pairs.n, 2, sign=True)
         parts.append(f"{plural(inputs.pairs.n, 'pair')}, chosen {difference} words against rejected on average")
+    if inputs.groups.sizes:
+        parts.append(f"{plural(inputs.groups.sizes.total(), 'group')} of responses")
     if inputs.responses.runs:
         runs = inputs.responses.runs
         total = sum(run.responses for run in runs.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from divtool.core.errors import DivtoolError, UsageError
 from divtool.core.models.options import LoadOptions
 from divtool.core.possibility.manifest import read_manifest
 from divtool.core.possibility.prompt import TEMPLATE
+from divtool.core.reporting.load import load
 from divtool.core.training.job import Report, Tell, TrainJob
 from divtool.core.training.possibility import loop
 from divtool.core.training.possibility.run import train
 from divtool.core.training.possibility.settings import PossibilitySettings
 from divtool.core.training.possibility.stepper import Stepper
 
+REPORTED = ("train_log.jsonl", "divtool_train.json", "possibility.json")
 NOUNS = ("bird", "stone", "town", "river", "night", "bridge")
 GROUPS = [
     {
@@ -98,6 +101,10 @@ def test_a_run_moves_every_matrix_and_says_what_it_was(lab: Lab) -> None:
         assert 0 < line["p_selected"] < 1
     assert held[-1]["eval_ce"] < held[0]["eval_ce"]
     assert facts["result"]["eval_ce"] == held[-1]["eval_ce"]
+    files = [lab.folder / name for name in ("groups.jsonl", *(f"out/{name}" for name in REPORTED))]
+    assert [dict(file.kinds) for file in load(files).files] == [
+        {"possibility group": 6}, {"training step": 13}, {"training run": 1}, {"possibility manifest": 1}
+    ]  # fmt: skip
     card = (lab.folder / "out" / "README.md").read_text()
     assert "| arm | possibility |" in card
     assert TEMPLATE in card
@@ -125,20 +132,29 @@ def test_goes_on_after_a_kill_to_the_same_weights(lab: Lab, monkeypatch: pytest.
             raise RuntimeError("killed")
         return real(self, lessons, number)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "step", killed)
-        with pytest.raises(RuntimeError, match="killed"):
-            lab.run("cut", **more, save_steps=2)
+    for name, every in (("cut", 2), ("early", 25)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Stepper, "step", killed)
+            with pytest.raises(RuntimeError, match="killed"):
+                lab.run(name, **more, save_steps=every)
+    # What was being written when the run was killed.
+    work = lab.folder / "cut" / "checkpoints"
+    shutil.copytree(work / "checkpoint-2", work / "checkpoint-3", ignore=lambda *_: ["complete", "counters.json"])
+    with (lab.folder / "cut" / "train_log.jsonl").open("a") as log:
+        log.write('{"step": 4, "lo')
     with pytest.raises(DivtoolError, match="holds an unfinished run"):
         lab.run("cut", **more)
     with pytest.raises(DivtoolError, match=r"it differs in ul_weight \(0.5 there, 1.0 now\)"):
         lab.run("cut", **more, ul_weight=1.0, resume=True)
     lab.run("cut", **more, resume=True)
-    assert "going on after update 2 of 6" in lab.notes
-    whole, cut = lab.weights("whole"), lab.weights("cut")
-    assert max(float((whole[key] - cut[key]).abs().max()) for key in whole) <= 1e-6
-    assert lab.log("whole") == lab.log("cut")
-    assert not (lab.folder / "cut" / "checkpoints").exists()
+    assert [note for note in lab.notes if note.startswith("going on")] == ["going on after update 2 of 6"]
+    # Killed before anything was saved.
+    lab.run("early", **more, resume=True)
+    whole = lab.weights("whole")
+    for name in ("cut", "early"):
+        assert max(float((whole[key] - value).abs().max()) for key, value in lab.weights(name).items()) <= 1e-6
+        assert lab.log(name) == lab.log("whole")
+        assert not (lab.folder / name / "checkpoints").exists()
 
 
 def test_stops_at_ctrl_c_with_a_checkpoint(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +221,13 @@ def test_other_numbers_other_prompts(lab: Lab, tiny_model: str) -> None:
     # An adapter is gone on with as it is.
     lab.run("more", loading=LoadOptions(adapter=str(lab.folder / "out")), max_steps=1)
     assert lab.facts("more")["settings"]["lora_dropout"] == 0.0
+
+
+def test_a_model_without_a_chat_template_warns_once(lab: Lab, tmp_path: Path) -> None:
+    shutil.copytree(lab.model, tmp_path / "plain")
+    (tmp_path / "plain" / "chat_template.jinja").unlink()
+    lab.run(None, model=str(tmp_path / "plain"), dry_run=True)
+    assert lab.warnings == ["the model has no chat template: prompt and response are joined by an empty line"]
 
 
 def test_bad_groups(lab: Lab) -> None:
