@@ -72,7 +72,7 @@ def test_from_a_pipe_to_an_adapter(tmp_path: Path, tiny_model: str, divtool: Any
 
 
 # Where the LoRA library is meant.
-LIBRARY = re.compile(r"plain PEFT loads|(trained|transformers or|a) PEFT model|PEFT and TRL")
+LIBRARY = re.compile(r"plain PEFT loads|(trained|transformers or|[Aa]) PEFT model|PEFT and TRL")
 
 
 def test_the_method_is_never_called_like_the_library(divtool: Any) -> None:
@@ -86,7 +86,7 @@ def test_the_method_is_never_called_like_the_library(divtool: Any) -> None:
         paths = (path for path in (root / folder).rglob("*") if path.is_file() and path.suffix not in (".pyc", ".png"))
         texts |= {str(path): path.read_text(encoding="utf-8") for path in paths}
     texts |= {str(path): path.read_text(encoding="utf-8") for path in root.glob("*.md")}
-    assert sum("ossibility fine-tuning" in text for text in texts.values()) > 10
+    assert sum("ossibility fine-tuning" in text for text in texts.values()) > 5
     named = [(name, line) for name, text in texts.items() for line in text.splitlines() if "PEFT" in line]
     assert any(name == "help" for name, _ in named)
     assert [both for both in named if not LIBRARY.search(both[1])] == []
