@@ -81,7 +81,10 @@ def groups(found: Groups) -> Section:
     )
     head = ("Groups", "Responses", "Responses of a group", "Picked from", "Words each", "Method", "Model")
     section.tables.append(Table(head, [row], "rrtrrtt", "What the groups hold"))
-    section.lead = f"{plural(n, 'prompt')} with the responses that possibility fine-tuning learns; a few of them."
+    section.lead = (
+        f"{plural(n, 'prompt')} with the responses that possibility fine-tuning learns; "
+        f"{count(len(found.sample.items))} of them to read, drawn by chance."
+    )
     section.examples += [_example(place, group) for place, group in enumerate(found.sample.items, start=1)]
     return section
 
