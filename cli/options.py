@@ -121,18 +121,21 @@ MattrWindow = Annotated[int, typer.Option("--mattr-window", min=1, help="Words a
 
 _DECODING = "Decoding"
 Temperature = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--temperature",
-        min=0.0,
-        help="0 takes the most likely token (1; possibility 0.75; list 0).",
+        help="0 takes the most likely token (1; possibility 0.75; list 0). Several by commas: every prompt at each.",
+        metavar="T,...",
         rich_help_panel=_DECODING,
     ),
 ]
 TopP = Annotated[
-    float | None,
+    str | None,
     typer.Option(
-        "--top-p", help="Keep the likeliest tokens of this mass (1; sequential 0.95).", rich_help_panel=_DECODING
+        "--top-p",
+        help="Keep the likeliest tokens of this mass (1; sequential 0.95). Several by commas: every prompt at each.",
+        metavar="P,...",
+        rich_help_panel=_DECODING,
     ),
 ]
 TopK = Annotated[
@@ -155,7 +158,7 @@ MaxNewTokens = Annotated[
     typer.Option(
         "--max-new-tokens",
         min=1,
-        help="Longest response in tokens (512; possibility 64; list 1024, for all of it).",
+        help="Longest response in tokens (512; possibility 64; string-seed 1024, list and verbalized 1024 for all).",
         rich_help_panel=_DECODING,
     ),
 ]

@@ -35,7 +35,13 @@ def sample(
         ),
     ] = None,
     strategy: Annotated[
-        str, typer.Option("--strategy", help="direct, sequential, list or possibility.", rich_help_panel=_WHAT)
+        str,
+        typer.Option(
+            "--strategy",
+            help="How a prompt is asked: direct, list, paraphrase, persona, possibility, sequential, string-seed or "
+            "verbalized.",
+            rich_help_panel=_WHAT,
+        ),
     ] = "direct",
     turns: Annotated[
         int | None, typer.Option("--turns", min=1, help="sequential: responses a chat (2).", rich_help_panel=_WHAT)
@@ -77,6 +83,24 @@ def sample(
         bool,
         typer.Option("--cycle-numbers", help="possibility: begin again beyond the last number.", rich_help_panel=_WHAT),
     ] = False,
+    personas: Annotated[
+        str | None,
+        typer.Option(
+            "--personas",
+            help="persona: file with personas, one a line, such as: a retired judge.",
+            metavar="FILE",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    wordings: Annotated[
+        str | None,
+        typer.Option(
+            "--wordings",
+            help="paraphrase: file with wordings, one a line; {prompt} becomes the prompt.",
+            metavar="FILE",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     clean: Annotated[
         Literal["chat"] | None,
         typer.Option(
@@ -116,6 +140,7 @@ def sample(
     from ..core.records import check_prompt
     from ..core.resume import finished_rows
     from ..core.sampling.backend import Decoding
+    from ..core.sampling.grid import decoding_grid
     from ..core.sampling.open import open_backend, open_sampler, open_strategy
     from ..core.sampling.prompt_sets import builtin_rows
     from ..core.sampling.run import SampleOptions
@@ -138,17 +163,27 @@ def sample(
             numbers=numbers,
             number_prompt=number_prompt,
             cycle_numbers=cycle_numbers,
+            personas=personas,
+            wordings=wordings,
         ),
     )
-    decoding = Decoding(
-        chats.temperature if temperature is None else temperature,
-        chats.top_p if top_p is None else top_p,
+    usual = Decoding(
+        chats.temperature,
+        chats.top_p,
         top_k,
         min_p,
         chats.max_new_tokens if max_new_tokens is None else max_new_tokens,
         repetition_penalty,
     )
-    draw = SampleOptions(samples=chats.samples, seed=seed, batch_size=batch_size, decoding=decoding, clean=clean)
+    decoding, *further = decoding_grid(usual, temperature, top_p)
+    draw = SampleOptions(
+        samples=chats.samples,
+        seed=seed,
+        batch_size=batch_size,
+        decoding=decoding,
+        further=tuple(further),
+        clean=clean,
+    )
     loading = LoadOptions(
         adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code
     )
@@ -160,7 +195,7 @@ def sample(
         source = open_backend("transformers" if backend == "auto" else backend, model, loading, console.note)
         for line in chats.warnings:
             console.warn(line)
-        total = None if count is None else count * chats.chats(chats.samples)
+        total = None if count is None else count * chats.chats(chats.samples) * (1 + len(further))
         with console.sampling_progress(total) as (on_tokens, on_done):
             sampler, done = open_sampler(source, chats, draw, on_tokens), 0
             for records in sampler.run(rows, finished_rows(old)):

@@ -324,6 +324,20 @@ STRATEGIES = _table(
         ("sample",),
     ),
     Entry(
+        "paraphrase",
+        "sampling.wordings:Paraphrase",
+        "sample i asks the prompt in wording i: shipped ones, a file's, or the record's own `wordings`",
+        "wordings ours, after arXiv 2401.00595",
+        ("sample",),
+    ),
+    Entry(
+        "persona",
+        "sampling.wordings:Persona",
+        "each response of a prompt is asked of another person, who stands in front of the prompt",
+        "personas ours, after arXiv 2406.20094",
+        ("sample",),
+    ),
+    Entry(
         "possibility",
         "sampling.possibility:Possibility",
         "each response of a prompt is asked for by a number of its own, all in one batch",
@@ -335,6 +349,20 @@ STRATEGIES = _table(
         "sampling.strategies:Sequential",
         "a second request in the same chat asks for a clearly different answer of about the same length",
         _NS,
+        ("sample",),
+    ),
+    Entry(
+        "string-seed",
+        "sampling.string_seed:StringSeed",
+        "the model makes up a random string first, and lets it choose the response",
+        "arXiv 2510.21150, wording ours",
+        ("sample",),
+    ),
+    Entry(
+        "verbalized",
+        "sampling.verbalized:Verbalized",
+        "one answer with as many responses as are asked for, each with the probability that the model states",
+        "arXiv 2510.01171, wording ours",
         ("sample",),
     ),
 )

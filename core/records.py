@@ -5,9 +5,10 @@ Unknown keys are never looked at and pass through every stage.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .errors import DivtoolError
 from .jsonl import Row, short_hash
 
 Message = dict[str, str]
@@ -144,6 +145,18 @@ def check_weight(row: Row) -> None:
 def messages(prompt: str | list[Message]) -> list[Message]:
     """The prompt as a list of chat messages."""
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+
+
+def rewritten(chat: Sequence[Message], rewrite: Callable[[str], str]) -> list[Message]:
+    """The chat with its last user message rewritten; the chat given is not changed.
+
+    Raises:
+        DivtoolError: The chat has no user message.
+    """
+    last = max((place for place, message in enumerate(chat) if message["role"] == "user"), default=None)
+    if last is None:
+        raise DivtoolError("the prompt has no user message that could say how it is to be answered")
+    return [*chat[:last], {**chat[last], "content": rewrite(chat[last]["content"])}, *chat[last + 1 :]]
 
 
 def response_key(record: Mapping[str, Any]) -> tuple[str, int, int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import DivtoolError, UsageError
-from ..records import Message
+from ..errors import UsageError
+from ..records import Message, rewritten
 
 TEMPLATE = "Consider the different good answers; give the one for possibility number #{n}."
 _PLACE = "{n}"
@@ -29,8 +29,4 @@ def numbered(messages: Sequence[Message], number: int, template: str = TEMPLATE)
     Raises:
         DivtoolError: The chat has no user message.
     """
-    last = max((place for place, message in enumerate(messages) if message["role"] == "user"), default=None)
-    if last is None:
-        raise DivtoolError("the prompt has no user message that a possibility number could be appended to")
-    asked = messages[last]["content"] + "\n\n" + template.replace(_PLACE, str(number))
-    return [*messages[:last], {**messages[last], "content": asked}, *messages[last + 1 :]]
+    return rewritten(messages, lambda content: f"{content}\n\n{template.replace(_PLACE, str(number))}")

@@ -30,7 +30,11 @@ class EchoBackend:
     def _one(self, request: Request, decoding: Decoding, on_tokens: Callable[[int], None]) -> Draw:
         numbers = generator(*request.draw)
         asked = next((content for role, content in request.messages if role == "user"), "")
-        echoed = [word for word in (part.strip(".,:;!?\"'").lower() for part in asked.split()) if len(word) > 3]
+        echoed = [
+            word
+            for word in (part.strip(".,:;!?\"'").lower() for part in asked.split())
+            if len(word) > 3 and "<" not in word
+        ]
         vocabulary = _vocabulary()
         # The temperature sets how much of the vocabulary is used, so that diversity metrics have something to see.
         reach = max(2, min(len(vocabulary), round(len(vocabulary) * min(decoding.temperature, 2.0) / 2)))
@@ -41,14 +45,27 @@ class EchoBackend:
         cut = length > decoding.max_new_tokens
         words = words[: decoding.max_new_tokens]
         on_tokens(len(words))
-        asked_for = _LIST.search(request.messages[-1][1])
-        said = _numbered(words, int(asked_for[1])) if asked_for else _sentences(words)
-        text = " ".join(filter(None, (request.prefill, said)))
+        text = " ".join(filter(None, (request.prefill, _said(words, request.messages[-1][1]))))
         return Draw(text, len(words), "length" if cut else "stop", -len(words) * math.log(reach))
 
 
-# What `--strategy list` asks for: an answer without a list would leave it nothing.
+# What strategies ask for that take an answer apart: any other form would leave them nothing.
 _LIST = re.compile(r"Give (\d+) different good answers as a numbered list")
+_VERBALIZED = re.compile(r"Give (\d+) different answers.*<probability>", re.DOTALL)
+_SEEDED = "<random_string>...</random_string>"
+
+
+def _said(words: Sequence[str], asked: str) -> str:
+    if listed := _LIST.search(asked):
+        return "\n".join(f"{place}. {part}" for place, part in enumerate(_parts(words, int(listed[1])), start=1))
+    if listed := _VERBALIZED.search(asked):
+        parts = _parts(words, int(listed[1]))
+        probability = f"<probability>{1 / len(parts):.3f}</probability>"
+        return "\n".join(f"<response><text>{part}</text>{probability}</response>" for part in parts)
+    if _SEEDED in asked:
+        seed = "".join(word[-1] for word in words)
+        return f"<random_string>{seed}</random_string>\n<answer>{_sentences(words)}</answer>"
+    return _sentences(words)
 
 
 @cache
@@ -61,7 +78,6 @@ def _sentences(words: Sequence[str]) -> str:
     return " ".join(line[0].upper() + line[1:] + "." for line in lines)
 
 
-def _numbered(words: Sequence[str], count: int) -> str:
+def _parts(words: Sequence[str], count: int) -> list[str]:
     size = max(1, len(words) // count)
-    parts = [words[start : start + size] for start in range(0, len(words), size)][:count]
-    return "\n".join(f"{number}. {_sentences(part)}" for number, part in enumerate(parts, start=1))
+    return [_sentences(words[start : start + size]) for start in range(0, len(words), size)][:count]

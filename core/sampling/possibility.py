@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import UsageError
+from ..jsonl import Record, Row
 from ..possibility.manifest import Manifest, read_manifest
 from ..possibility.numbers import POOL, assigned
 from ..possibility.prompt import TEMPLATE, check_template, numbered
@@ -58,9 +59,13 @@ class Possibility(Strategy):
             numbers = self._listed or range(1, self.samples + 1)
         return (numbers[sample_index % len(numbers)] - 1) % self._pool + 1
 
-    def messages(self, prompt: list[Message], earlier: Sequence[str], number: int | None = None) -> list[Message]:
+    def marks(self, row: Row, index: int) -> Record:
+        """The number that the response is asked for by."""
+        return {"possibility": self.number(row.data["prompt_id"], index)}
+
+    def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
         """The prompt with the number's sentence behind its last user message."""
-        return prompt if number is None else numbered(prompt, number, self._template)
+        return prompt if marks is None else numbered(prompt, marks["possibility"], self._template)
 
     def _draw(self, prompt_id: str) -> list[int]:
         return assigned(

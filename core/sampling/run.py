@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 from ..jsonl import Record, Row, short_hash
@@ -20,10 +20,11 @@ class SampleOptions:
     """How much to draw, and how.
 
     Attributes:
-        samples: Chats a prompt.
+        samples: Chats a prompt, at each setting of the decoding.
         seed: Fixes every draw, with the prompt's id, the sample index and the turn.
-        batch_size: Chats drawn together; changes speed and memory, not the draws.
+        batch_size: Chats drawn together at one setting; changes speed and memory, not the draws.
         decoding: Temperature and truncation.
+        further: Other settings that every prompt is asked at too.
         prefill: How every response begins; counted as part of it, and not drawn.
         clean: Name of the clean-up of every response, or None; the raw text is kept in `response_raw`.
     """
@@ -32,6 +33,7 @@ class SampleOptions:
     seed: int = 0
     batch_size: int = 64
     decoding: Decoding = field(default_factory=Decoding)
+    further: tuple[Decoding, ...] = ()
     prefill: str = ""
     clean: Clean | None = None
 
@@ -42,14 +44,16 @@ class Chat:
 
     Attributes:
         row: The prompt.
-        sample_index: Which of its chats.
-        number: The possibility that is asked for, or None.
+        sample_index: Which of its chats; those of the second setting of the decoding follow those of the first.
+        setting: Place of its decoding among the settings.
+        marks: What tells it from the others, for the strategy and the records.
         records: One a turn.
     """
 
     row: Row
     sample_index: int
-    number: int | None = None
+    setting: int = 0
+    marks: Record = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
 
     @property
@@ -83,16 +87,13 @@ class Sampler:
         self._options = options
         self._on_tokens = on_tokens
         self.drawn = 0
+        self._settings = (options.decoding, *options.further)
         own = {"prefill": options.prefill, "clean": options.clean}
-        self._common = {
-            "model": backend.name,
-            "seed": options.seed,
-            "params": {
-                **options.decoding.params(strategy.name),
-                **strategy.params,
-                **{name: value for name, value in own.items() if value},
-            },
-        }
+        added = {**strategy.params, **{name: value for name, value in own.items() if value}}
+        self._common = [
+            {"model": backend.name, "seed": options.seed, "params": decoding.params(strategy.name) | added}
+            for decoding in self._settings
+        ]
 
     @property
     def notes(self) -> list[str]:
@@ -114,7 +115,7 @@ class Sampler:
         for chat in self._chats(prompts):
             if not self._take_over(chat, old):
                 batch.append(chat)
-            if len(batch) == self._options.batch_size:
+            if len(batch) == self._options.batch_size * len(self._settings):
                 yield self._counted(batch)
                 batch = []
         extra = old.next()
@@ -129,6 +130,7 @@ class Sampler:
 
     def _chats(self, prompts: Iterable[Row]) -> Iterator[Chat]:
         places: dict[int, str] = {}
+        samples = self._options.samples
         for row in prompts:
             digest = short_hash(row.data["prompt_id"])
             if digest in places:
@@ -137,8 +139,8 @@ class Sampler:
                     "give it an own prompt_id; for more responses use --samples",
                 )
             places[digest] = row.where
-            for index in range(self._strategy.chats(self._options.samples)):
-                yield Chat(row, index, self._strategy.number(row.data["prompt_id"], index))
+            for setting, index in product(range(len(self._settings)), range(self._strategy.chats(samples))):
+                yield Chat(row, setting * samples + index, setting, self._strategy.marks(row, index))
 
     def _take_over(self, chat: Chat, old: Finished) -> bool:
         """Give the chat what the interrupted run had drawn of it; the answer is whether that is all of it."""
@@ -154,9 +156,9 @@ class Sampler:
         """Raise `InputError` unless a finished record is what this run would put in its place."""
         if response_key(row.data) != expected:
             raise row.fault(f"holds response {response_key(row.data)} where this run has {expected}", SAME_COMMAND)
-        if any(row.data.get(key) != value for key, value in chat.row.data.items()):
+        if any(row.data.get(key) != value for key, value in chat.row.data.items() if key not in chat.marks):
             raise row.fault("drawn for another prompt than this run has in its place", SAME_COMMAND)
-        for key, value in {**self._common, **_numbering(chat)}.items():
+        for key, value in {**self._common[chat.setting], **chat.marks}.items():
             if row.data.get(key) != value:
                 raise row.fault(f"drawn with {key} {row.data.get(key)}, this run has {value}", SAME_COMMAND)
 
@@ -165,18 +167,29 @@ class Sampler:
         known = [len(chat.records) for chat in batch]
         for turn in range(1, self._strategy.turns + 1):
             waiting = [chat for chat in batch if len(chat.records) < turn]
-            requests = [self._request(chat, turn) for chat in waiting]
-            for chat, draw in zip(waiting, self._draw(requests), strict=True):
+            for chat, draw in zip(waiting, self._draw(waiting, turn), strict=True):
                 chat.records.append(self._record(chat, turn, draw))
         return [record for chat, n in zip(batch, known, strict=True) for record in chat.records[n:]]
 
-    def _draw(self, requests: list[Request]) -> list[Draw]:
-        return self._backend.draw(requests, self._options.decoding, self._on_tokens) if requests else []
+    def _draw(self, chats: Sequence[Chat], turn: int) -> list[Draw]:
+        """One draw a chat, in order; the chats of each setting are drawn together."""
+        drawn: dict[int, Draw] = {}
+        for setting in range(len(self._settings)):
+            own = [place for place, chat in enumerate(chats) if chat.setting == setting]
+            for start in range(0, len(own), self._options.batch_size):
+                part = own[start : start + self._options.batch_size]
+                requests = [self._request(chats[place], turn) for place in part]
+                draws = self._backend.draw(requests, self._decoding(setting, turn), self._on_tokens)
+                drawn.update(zip(part, draws, strict=True))
+        return [drawn[place] for place in range(len(chats))]
+
+    def _decoding(self, setting: int, turn: int) -> Decoding:
+        return self._settings[setting]
 
     def _request(self, chat: Chat, turn: int) -> Request:
         prompt = messages(chat.row.data["prompt"])
         key = (self._options.seed, chat.row.data["prompt_id"], chat.sample_index, turn)
-        asked = self._strategy.messages(prompt, chat.answers, chat.number)
+        asked = self._strategy.messages(prompt, chat.answers, chat.marks)
         return Request.of(asked, key, self._options.prefill)
 
     def _record(self, chat: Chat, turn: int, draw: Draw) -> Record:
@@ -184,8 +197,8 @@ class Sampler:
             **self._text(draw.text),
             "sample_index": chat.sample_index,
             "turn": turn,
-            **_numbering(chat),
-            **self._common,
+            **chat.marks,
+            **self._common[chat.setting],
             "finish_reason": draw.finish_reason,
             "n_tokens": draw.n_tokens - (0 if self._strategy.counts_end else draw.n_end),
             "logprob": draw.logprob,
@@ -197,10 +210,6 @@ class Sampler:
         if self._options.clean is None:
             return {"response": text}
         return {"response": cleaned(text, self._options.clean), "response_raw": text}
-
-
-def _numbering(chat: Chat) -> Record:
-    return {} if chat.number is None else {"possibility": chat.number}
 
 
 class Finished:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DivtoolError, UsageError
+from ..jsonl import Record, Row
 from ..records import Message
 
 USUAL_SAMPLES = 4
@@ -28,6 +29,8 @@ class StrategyOptions:
         numbers: Which possibilities are asked for, or None for 1 to the number of responses.
         number_prompt: The sentence that names one, or None for the adapter's own.
         cycle_numbers: Begin again at 1 beyond the highest number that was trained.
+        personas: File with personas, one a line, or None for those that ship.
+        wordings: File with wordings of a prompt, one a line, or None for those that ship.
     """
 
     samples: int | None = None
@@ -39,6 +42,8 @@ class StrategyOptions:
     numbers: str | None = None
     number_prompt: str | None = None
     cycle_numbers: bool = False
+    personas: str | None = None
+    wordings: str | None = None
 
 
 class Strategy:
@@ -76,17 +81,22 @@ class Strategy:
         """How often a prompt is asked for so many."""
         return samples
 
-    def number(self, prompt_id: str, sample_index: int) -> int | None:
-        """The possibility that a response is asked for by, or None."""
-        return None
+    def marks(self, row: Row, index: int) -> Record:
+        """What tells a chat from the others of its prompt, such as its possibility; the records say it too.
 
-    def messages(self, prompt: list[Message], earlier: Sequence[str], number: int | None = None) -> list[Message]:
+        Args:
+            row: The prompt record.
+            index: Which of the prompt's chats at one setting of the decoding, from 0.
+        """
+        return {}
+
+    def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
         """The chat whose answer is the next response; the prompt itself, unless a strategy says more.
 
         Args:
             prompt: The user's chat.
             earlier: The responses of this chat so far.
-            number: The possibility that is asked for.
+            marks: What `marks` says of the chat.
         """
         return prompt
 
@@ -117,7 +127,7 @@ class Sequential(Strategy):
             raise UsageError("--strategy sequential needs --turns 2 or more")
         self._request, self._hint = _templates(options)
 
-    def messages(self, prompt: list[Message], earlier: Sequence[str], number: int | None = None) -> list[Message]:
+    def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
         """The prompt, every answer so far, and the request for another one behind each."""
         chat = list(prompt)
         for answer in earlier:
@@ -134,11 +144,23 @@ class Sequential(Strategy):
 def _templates(options: StrategyOptions) -> tuple[str, str]:
     """The request and the length hint; a file of the user's own holds both in one."""
     if options.turn2_prompt is not None:
-        try:
-            return Path(options.turn2_prompt).read_text(encoding="utf-8").strip(), ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise DivtoolError(f"{options.turn2_prompt}: cannot be read ({error})") from error
-    folder = resources.files("divtool.prompts") / "diverse-ns"
-    request = (folder / "turn2.txt").read_text(encoding="utf-8").strip()
-    hint = " " + (folder / "turn2_length.txt").read_text(encoding="utf-8").strip()
-    return request, hint if options.length_hint else ""
+        return read_text(options.turn2_prompt).strip(), ""
+    hint = " " + shipped("diverse-ns/turn2_length.txt")
+    return shipped("diverse-ns/turn2.txt"), hint if options.length_hint else ""
+
+
+def shipped(name: str) -> str:
+    """The text of a file below `prompts/`."""
+    return resources.files("divtool.prompts").joinpath(*name.split("/")).read_text(encoding="utf-8").strip()
+
+
+def read_text(path: str) -> str:
+    """The text of a file of the user's.
+
+    Raises:
+        DivtoolError: It cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DivtoolError(f"{path}: cannot be read ({error})") from error

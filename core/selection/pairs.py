@@ -13,7 +13,8 @@ from .clean import Response
 OF_ONE_RESPONSE = frozenset(
     {
         "prompt", "response", "sample_index", "turn", "possibility", "model", "seed", "params", "finish_reason",
-        "n_tokens", "logprob", "scores", "response_raw", "listed",
+        "n_tokens", "logprob", "scores", "response_raw", "listed", "stated_probability",
+        "stated_probability_normalised", "seed_string", "seeded", "persona", "wording", "wording_text",
     }
 )  # fmt: skip
 

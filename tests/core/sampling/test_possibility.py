@@ -139,11 +139,11 @@ def test_wrong_numbers(options: Any, fault: str) -> None:
 def test_the_adapter_says_how_it_was_trained(tmp_path: Path) -> None:
     trained = Possibility(StrategyOptions(adapter=_manifest(tmp_path)))
     assert trained.warnings == []
-    assert trained.messages(ASK, [], 3)[0]["content"] == "x\n\nNumber 3, please."
+    assert trained.messages(ASK, [], {"possibility": 3})[0]["content"] == "x\n\nNumber 3, please."
     with pytest.raises(UsageError, match="this adapter was trained with the numbers 1 to 4; --cycle-numbers"):
         Possibility(StrategyOptions(adapter=str(tmp_path), samples=5))
     other = Possibility(StrategyOptions(adapter=str(tmp_path), number_prompt="Way {n}"))
-    assert other.messages(ASK, [], 3)[0]["content"] == "x\n\nWay 3"
+    assert other.messages(ASK, [], {"possibility": 3})[0]["content"] == "x\n\nWay 3"
     assert "trained with another number prompt: Number {n}, please." in other.warnings[0]
     plain = Possibility(StrategyOptions(adapter=_manifest(tmp_path, arm="one-to-many")))
     assert "--strategy direct" in plain.warnings[0]

@@ -1,0 +1,150 @@
+"""Each response from a random string that the model makes up first: String Seed of Thought (arXiv 2510.21150).
+
+The model writes a string without a pattern, and lets its characters choose the answer. The wording is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import regex
+
+from ..jsonl import Record
+from ..records import Message, rewritten
+from .backend import Draw
+from .run import Chat, Sampler
+from .strategies import Strategy, StrategyOptions, shipped
+
+
+class StringSeed(Strategy):
+    """The prompt with the request for a string, and for an answer that follows from it."""
+
+    name = "string-seed"
+    runner = "sampling.string_seed:SeedSampler"
+    max_new_tokens = 1024
+
+    def __init__(self, options: StrategyOptions) -> None:
+        super().__init__(options)
+        self._request = shipped("string-seed/request.txt")
+
+    def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
+        """The prompt with the request behind its last user message."""
+        return rewritten(prompt, lambda content: f"{content}\n\n{self._request}")
+
+
+class SeedSampler(Sampler):
+    """Takes the answer out of what the model wrote.
+
+    `response` is the answer, empty where none can be read; `response_raw` is everything, and `seed_string` the string,
+    or None. Tokens and log-probability are those of everything: they stand in `seeded`, and those of the response are
+    None. `finish_reason` is "stop" for an answer that the model closed.
+    """
+
+    _answers = _strings = _both = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """The parse rate."""
+        if not self.drawn:
+            return []
+        return [
+            f"string-seed: {self._both:,} of {self.drawn:,} responses read with their string "
+            f"(parse rate {self._both / self.drawn:.0%}); {self._answers:,} answers, {self._strings:,} strings"
+        ]
+
+    def _record(self, chat: Chat, turn: int, draw: Draw) -> Record:
+        seeded = read_seeded(draw.text)
+        self._answers += bool(seeded.answer)
+        self._strings += seeded.string is not None
+        self._both += bool(seeded.answer) and seeded.string is not None
+        finish = "stop" if seeded.closed else draw.finish_reason
+        record = super()._record(chat, turn, replace(draw, text=seeded.answer, finish_reason=finish))
+        return {
+            **record,
+            "response_raw": draw.text,
+            "seed_string": seeded.string,
+            "n_tokens": None,
+            "logprob": None,
+            "seeded": {"n_tokens": draw.n_tokens, "logprob": draw.logprob, "finish_reason": draw.finish_reason},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A string and the answer that was made from it.
+
+    Attributes:
+        string: The string, or None.
+        answer: The answer; "" where there is none.
+        closed: The model marked the answer's end.
+    """
+
+    string: str | None
+    answer: str
+    closed: bool = False
+
+
+_BLANKS = r"[^\S\n]*+"
+_STRING_TAG = regex.compile(r"<(/?)random_?string\s{0,9}>", regex.I)
+_STRING_LABEL = regex.compile(
+    rf"^[#*_]*+{_BLANKS}(?:random )?string[*_]*+{_BLANKS}:[*_]*+{_BLANKS}(\S+)", regex.I | regex.M
+)
+_THOUGHT_TAG = regex.compile(r"<(/?)thinking\s{0,9}>", regex.I)
+_ANSWER_TAG = regex.compile(r"<(/?)answer\s{0,9}>", regex.I)
+_ANSWER_LABEL = regex.compile(rf"^[#*_]*+{_BLANKS}(?:final )?answer[*_]*+{_BLANKS}:[*_]*+", regex.I | regex.M)
+_TAG = regex.compile(r"</?(?:random_?string|thinking|answer)\s{0,9}>", regex.I)
+
+
+def read_seeded(text: str) -> Seeded:
+    """The string and the answer in what a model wrote.
+
+    The string stands in `<random_string>`, or behind "Random string:" at the start of a line. The answer stands behind
+    it: in the last `<answer>` that is closed, else behind the last that is not, else behind the last "Answer:" at the
+    start of a line, else it is what is left behind the string and the thoughts. It takes time in proportion to the
+    text, and raises nothing.
+    """
+    string, rest = _string(text)
+    found = _tagged_answer(rest)
+    if found is None:
+        label = next(reversed(list(_ANSWER_LABEL.finditer(rest))), None)
+        found = (rest[label.end() :] if label else _unthought(rest) if string else "", False)
+    answer = _TAG.sub("", found[0]).strip()
+    return Seeded(string, answer, found[1]) if _says_something(answer) else Seeded(string, "")
+
+
+def _string(text: str) -> tuple[str | None, str]:
+    """The string, and the text behind it."""
+    start = _STRING_TAG.search(text)
+    end = _STRING_TAG.search(text, start.end()) if start and not start[1] else None
+    if start and end:
+        string, rest = text[start.end() : end.start()].strip(), text[end.end() :]
+    elif label := _STRING_LABEL.search(text):
+        string, rest = label[1], text[label.end() :]
+    else:
+        return None, text
+    return (string if _says_something(string) else None), rest
+
+
+def _tagged_answer(text: str) -> tuple[str, bool] | None:
+    """The answer in the last tag that holds one, and whether that is closed; None without a tag."""
+    tags = list(_ANSWER_TAG.finditer(text))
+    for tag, after in reversed(list(pairwise(tags))):
+        if not tag[1] and after[1] and _says_something(text[tag.end() : after.start()]):
+            return text[tag.end() : after.start()], True
+    opened = next((tag for tag in reversed(tags) if not tag[1]), None)
+    return (text[opened.end() :], False) if opened else None
+
+
+def _unthought(text: str) -> str:
+    """What is left without the thoughts; nothing, where these have no end."""
+    start = _THOUGHT_TAG.search(text)
+    if start is None:
+        return text
+    end = _THOUGHT_TAG.search(text, start.end())
+    return text[: start.start()] + text[end.end() :] if end else ""
+
+
+def _says_something(text: str) -> bool:
+    return any(map(str.isalnum, text))
