@@ -90,7 +90,7 @@ def over_endpoint(session: Session, url: str, model: str, base: Any, key_env: st
     """Audit a model behind a server."""
     from ..core.audit.drawing import EndpointDraws
     from ..core.audit.reader import TextReader
-    from ..core.endpoint import Endpoint
+    from ..core.endpoint.client import Endpoint
 
     total = sum(map(session.plan.draws, session.prompts))
     with Endpoint(url, key_env=key_env, at_once=concurrency) as server:

@@ -9,7 +9,7 @@ from ..draws import generator
 from ..sampling.backend import Decoding, Request, ignore_tokens
 
 if TYPE_CHECKING:
-    from ..endpoint import Endpoint
+    from ..endpoint.client import Endpoint
     from ..sampling.backend import Backend
     from .task import AuditPrompt
 
@@ -88,7 +88,7 @@ class EndpointDraws:
 
     def texts(self, prompt: AuditPrompt, n: int) -> tuple[list[str], list[str | None]]:
         """So many responses and why each ended."""
-        from ..endpoint import Chat
+        from ..endpoint.client import Chat
 
         messages = [{"role": role, "content": content} for role, content in prompt.chat]
         seeds = generator(self._seed, prompt.prompt_id).integers(0, _SEEDS, size=n).tolist()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..endpoint import EndpointError
+from ..endpoint.faults import EndpointError
 from ..errors import DivtoolError
 from ..jsonl import Record
 from ..judging.docket import Docket, Pair, Price, Sets

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import orjson
 
 from ..cache import BlobCache
-from ..endpoint import Answer, Chat, Endpoint
+from ..endpoint.client import Answer, Chat, Endpoint
 from ..errors import DivtoolError
 from ..records import Message
 from . import parsing, templates

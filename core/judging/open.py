@@ -68,7 +68,7 @@ def open_judge(options: JudgeOptions, warn: Callable[[str], None]) -> Judge:
         DivtoolError: The address or key is not usable, or the extra is not installed.
     """
     from ..cache import BlobCache
-    from ..endpoint import Endpoint
+    from ..endpoint.client import Endpoint
     from .judge import Judge
 
     client = Endpoint(options.url, key_env=options.key_env)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from divtool.core.endpoint import Chat, Endpoint, EndpointError, base_url
+from divtool.core.endpoint.address import base_url
+from divtool.core.endpoint.client import Chat, Endpoint, EndpointError
 from divtool.core.errors import DivtoolError, UsageError
 
 pytest.importorskip("openai")
@@ -147,7 +148,7 @@ def test_an_unknown_model(stub_server: Any, connect: Any) -> None:
 )
 def test_a_malformed_body_twice_is_an_error(stub_server: Any, connect: Any, body: bytes) -> None:
     bad = (200, {"Content-Type": "application/json"}, body)
-    endpoint = connect(stub_server.url)
+    endpoint = connect(stub_server.url, tries=2)
     stub_server.says(bad, "fine")
     assert endpoint.ask([HELLO])[0].text == "fine"
     stub_server.says(bad)
@@ -157,8 +158,8 @@ def test_a_malformed_body_twice_is_an_error(stub_server: Any, connect: Any, body
 
 def test_a_web_page_is_no_answer(stub_server: Any, connect: Any) -> None:
     stub_server.says((200, {"Content-Type": "text/html"}, b"<html>Welcome</html>"))
-    with pytest.raises(EndpointError, match="no chat completion"):
-        connect(stub_server.url).ask([HELLO])
+    with pytest.raises(EndpointError, match="no chat completion after 1 try"):
+        connect(stub_server.url, tries=1).ask([HELLO])
 
 
 def test_an_answer_without_text_or_half_a_pair(stub_server: Any, connect: Any) -> None:

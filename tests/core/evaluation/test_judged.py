@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from divtool.core.cache import BlobCache
-from divtool.core.endpoint import Endpoint
+from divtool.core.endpoint.client import Endpoint
 from divtool.core.errors import UsageError
 from divtool.core.evaluation.collect import Collection
 from divtool.core.evaluation.cost import cost, dockets

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from divtool.core.endpoint import Endpoint
+from divtool.core.endpoint.client import Endpoint
 from divtool.core.judging.extremes import agreed, most_and_least, two_orders
 from divtool.core.judging.judge import Judge
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from divtool.core.cache import BlobCache
-from divtool.core.endpoint import Endpoint, EndpointError
+from divtool.core.endpoint.client import Endpoint, EndpointError
 from divtool.core.errors import DivtoolError, UsageError
 from divtool.core.judging.comparing import Comparison
 from divtool.core.judging.docket import Docket, Price

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from divtool.core.endpoint import Endpoint, EndpointError
+from divtool.core.endpoint.client import Endpoint, EndpointError
 from divtool.core.judging.judge import Judge
 from divtool.core.models.embedded import LANGUAGE_MODELS, converted
 
