@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import regex
@@ -16,7 +17,7 @@ import regex
 from .lists import list_items
 
 # Beyond it nothing is read: no answer of some thousand tokens comes near.
-_LONGEST = 1_000_000
+_LONGEST = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ _ATTRIBUTE = regex.compile(r"\bprob(?:ability)?\s{0,9}=\s{0,9}[\"']?([^\"'\s]{1,
 
 def _tagged(text: str, cut: bool) -> Iterator[Stated]:
     opened = list(_OPEN.finditer(text))
-    ends = [start.start() for start in opened[1:]] + [len(text)]
-    for start, stop in zip(opened, ends, strict=True):
+    for start, following in zip_longest(opened, opened[1:]):
+        stop = following.start() if following else len(text)
         end = _CLOSE.search(text, start.end(), stop)
         block = text[start.end() : end.start() if end else stop]
         number = _NUMBER.search(block) or _ATTRIBUTE.search(start[1])
@@ -145,7 +146,7 @@ def _in_object(item: Any) -> Iterator[Stated]:
 _AMOUNT = r"[~≈]?[01]?\.\d{1,18}|[~≈]?\d{1,3}(?:\.\d{1,18})?\s?%"
 _AT_END = (
     regex.compile(
-        r"[\s(\[*_,;–—-]*+\b(?:probability|prob\.?|likelihood)[*_]*+\s*+[:=≈~][*_]*+\s*+([^\s)\]]{1,40}(?:\s?%)?)[\s)\]]*+$",
+        r"[\s(\[*_,;:–—-]*+\b(?:probability|prob\.?|likelihood)[*_]*+\s*+[:=≈~][*_]*+\s*+([^\s)\]]{1,40}(?:\s?%)?)[\s)\]]*+$",
         regex.I,
     ),
     regex.compile(rf"\s*+[(\[]\s?(?:p\s?[=:≈]\s?)?({_AMOUNT})\s?[)\]][\s.*_]*+$", regex.I),

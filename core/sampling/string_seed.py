@@ -5,9 +5,9 @@ The model writes a string without a pattern, and lets its characters choose the 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import regex
 
@@ -108,10 +108,10 @@ def read_seeded(text: str) -> Seeded:
     string, rest = _string(text)
     found = _tagged_answer(rest)
     if found is None:
-        label = next(reversed(list(_ANSWER_LABEL.finditer(rest))), None)
-        found = (rest[label.end() :] if label else _unthought(rest) if string else "", False)
-    answer = _TAG.sub("", found[0]).strip()
-    return Seeded(string, answer, found[1]) if _says_something(answer) else Seeded(string, "")
+        label = deque(_ANSWER_LABEL.finditer(rest), maxlen=1)
+        found = (rest[label[0].end() :] if label else _unthought(rest) if string else "", False)
+    answer = _meant(_TAG.sub("", found[0]))
+    return Seeded(string, answer or "", found[1] and answer is not None)
 
 
 def _string(text: str) -> tuple[str | None, str]:
@@ -119,21 +119,25 @@ def _string(text: str) -> tuple[str | None, str]:
     start = _STRING_TAG.search(text)
     end = _STRING_TAG.search(text, start.end()) if start and not start[1] else None
     if start and end:
-        string, rest = text[start.end() : end.start()].strip(), text[end.end() :]
+        string, rest = text[start.end() : end.start()], text[end.end() :]
     elif label := _STRING_LABEL.search(text):
         string, rest = label[1], text[label.end() :]
     else:
         return None, text
-    return (string if _says_something(string) else None), rest
+    return _meant(string), rest
 
 
 def _tagged_answer(text: str) -> tuple[str, bool] | None:
     """The answer in the last tag that holds one, and whether that is closed; None without a tag."""
-    tags = list(_ANSWER_TAG.finditer(text))
-    for tag, after in reversed(list(pairwise(tags))):
-        if not tag[1] and after[1] and _says_something(text[tag.end() : after.start()]):
-            return text[tag.end() : after.start()], True
-    opened = next((tag for tag in reversed(tags) if not tag[1]), None)
+    opened = begun = closed = None
+    for tag in _ANSWER_TAG.finditer(text):
+        if not tag[1]:
+            opened = begun = tag
+        elif begun:
+            closed = _meant(text[begun.end() : tag.start()]) or closed
+            begun = None
+    if closed is not None:
+        return closed, True
     return (text[opened.end() :], False) if opened else None
 
 
@@ -146,5 +150,6 @@ def _unthought(text: str) -> str:
     return text[: start.start()] + text[end.end() :] if end else ""
 
 
-def _says_something(text: str) -> bool:
-    return any(map(str.isalnum, text))
+def _meant(text: str) -> str | None:
+    """The text without blanks around it; None where it has no letter or digit, as the `...` of the request."""
+    return text.strip() if any(map(str.isalnum, text)) else None
