@@ -82,16 +82,23 @@ def bars(counts: Sequence[int]) -> str:
 
 @contextmanager
 def sampling_progress(
-    total: int | None, unit: str = "chats"
+    total: int | None, unit: str = "chats", troubles: Callable[[], str] = str
 ) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """A bar with tokens a second; yields (tokens drawn, units done) callbacks, and sums up in one line at the end."""
+    """A bar with tokens a second; yields (tokens drawn, units done) callbacks, and sums up in one line at the end.
+
+    Args:
+        total: Units, where that is known.
+        unit: Their name.
+        troubles: What went wrong so far, for the bar and the line; empty where nothing did.
+    """
     begun = time.monotonic()
     counts = {"tokens": 0, "done": 0}
     with _bar(total, unit) as update:
 
         def tokens(n: int) -> None:
             counts["tokens"] += n
-            update(0, f"{counts['tokens'] / max(time.monotonic() - begun, 1e-9):,.0f} tokens/s")
+            rate = f"{counts['tokens'] / max(time.monotonic() - begun, 1e-9):,.0f} tokens/s"
+            update(0, ", ".join(filter(None, (rate, troubles()))))
 
         def done(n: int) -> None:
             counts["done"] += n
@@ -100,7 +107,8 @@ def sampling_progress(
         yield tokens, done
     seconds = time.monotonic() - begun
     rate = counts["tokens"] / max(seconds, 1e-9)
-    note(f"{counts['done']:,} {unit}, {counts['tokens']:,} tokens in {seconds:,.1f} s ({rate:,.0f} tokens/s)")
+    said = f"{counts['done']:,} {unit}, {counts['tokens']:,} tokens in {seconds:,.1f} s ({rate:,.0f} tokens/s)"
+    note(", ".join(filter(None, (said, troubles()))))
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import typer
 
 from ..core.errors import UsageError
 from . import console
+from . import endpoint as served
+from . import endpoint_options as s
 from . import options as o
 
 _WHAT = "What to draw"
@@ -109,10 +111,25 @@ def sample(
             rich_help_panel=_WHAT,
         ),
     ] = None,
-    model: o.Model = "smollm2-135m",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Alias, folder, .gguf file or hub id (smollm2-135m); with --endpoint, its name there (the only one).",
+            rich_help_panel="The model",
+            metavar="NAME",
+        ),
+    ] = None,
     adapter: o.Adapter = None,
+    endpoint: s.Endpoint = None,
+    key_env: s.KeyEnv = None,
+    concurrency: s.Concurrency = None,
+    requests_per_minute: s.RequestsPerMinute = None,
+    timeout: s.Timeout = None,
+    tries: s.Tries = None,
+    completions: s.Completions = False,
     backend: Annotated[
-        Literal["auto", "transformers", "echo"],
+        Literal["auto", "transformers", "endpoint", "echo"],
         typer.Option("--backend", help="echo: a seeded fake model for tests.", rich_help_panel="The model"),
     ] = "auto",
     dtype: o.Dtype = "auto",
@@ -141,7 +158,7 @@ def sample(
     from ..core.resume import finished_rows
     from ..core.sampling.backend import Decoding
     from ..core.sampling.grid import decoding_grid
-    from ..core.sampling.open import open_backend, open_sampler, open_strategy
+    from ..core.sampling.open import open_sampler, open_strategy
     from ..core.sampling.prompt_sets import builtin_rows
     from ..core.sampling.run import SampleOptions
     from ..core.sampling.strategies import StrategyOptions
@@ -151,6 +168,9 @@ def sample(
         raise UsageError("--builtin and a prompt file exclude each other")
     if builtin is None and count is not None:
         raise UsageError("--count needs --builtin")
+    server = served.server(
+        endpoint, key_env, concurrency, requests_per_minute, timeout, tries, completions, skip=on_error == "skip"
+    )
     chats = open_strategy(
         strategy,
         StrategyOptions(
@@ -183,20 +203,28 @@ def sample(
         decoding=decoding,
         further=tuple(further),
         clean=clean,
+        gaps=server is not None and server.skip,
     )
     loading = LoadOptions(
-        adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code
+        adapter=adapter,
+        dtype=dtype,
+        device=device,
+        four_bit=bool(four_bit),
+        trust_remote_code=trust_remote_code,
+        server=server,
     )
     old = o.resumable(output, resume)
     given = "" if builtin else o.source(prompts)
     check_distinct(output, given)
     rows = builtin_rows(builtin, count, seed) if builtin else Reading(given, check_prompt, on_error)
     with RecordWriter(output, append=old is not None) as writer:
-        source = open_backend("transformers" if backend == "auto" else backend, model, loading, console.note)
+        source = served.opened(backend, model, loading)
         for line in chats.warnings:
             console.warn(line)
         total = None if count is None else count * chats.chats(chats.samples) * (1 + len(further))
-        with console.sampling_progress(total) as (on_tokens, on_done):
+        said = served.troubles(source)
+        kept = served.resumable(output, writer, loading)
+        with kept, console.sampling_progress(total, troubles=said) as (on_tokens, on_done):
             sampler, done = open_sampler(source, chats, draw, on_tokens), 0
             for records in sampler.run(rows, finished_rows(old)):
                 for record in records:
@@ -204,5 +232,5 @@ def sample(
                 writer.flush()
                 on_done(sampler.drawn - done)
                 done = sampler.drawn
-        for line in sampler.notes:
+        for line in (*sampler.notes, *served.conclusions(source, sampler)):
             console.note(line)

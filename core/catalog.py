@@ -369,6 +369,7 @@ STRATEGIES = _table(
 
 BACKENDS = _table(
     Entry("transformers", "sampling.open:transformers_backend", "the model in this process", "", ("sample", "eval")),
+    Entry("endpoint", "sampling.open:endpoint_backend", "a model behind an OpenAI-compatible server", "", ("sample",)),
     Entry(
         "echo", "sampling.open:echo_backend", "a seeded fake model for tests: no torch, milliseconds", "", ("sample",)
     ),

@@ -42,6 +42,7 @@ class Endpoint:
         per_minute: How many requests are sent a minute at most, or None.
 
     Attributes:
+        at_once: As given.
         sent: Requests sent so far, every try counted.
         troubles: Tries that failed and were followed by another, by what happened.
         left_out: Optional parameters that the server does not take.
@@ -66,7 +67,7 @@ class Endpoint:
         self._key = read_key(variable, required=key_env is not None)
         require_extra("openai", "endpoint")
         self._teller = Teller(self.url, self._key, variable, timeout)
-        self._tries, self._timeout, self._at_once = tries, timeout, at_once
+        self._tries, self._timeout, self.at_once = tries, timeout, at_once
         self._gap, self._next_start = 60 / per_minute if per_minute else 0.0, 0.0
         self._slots = asyncio.Semaphore(at_once)
         self._loop = Loop()
@@ -161,7 +162,7 @@ class Endpoint:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._at_once, len(chats))):
+                for _ in range(min(self.at_once, len(chats))):
                     group.create_task(work())
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
@@ -180,6 +181,7 @@ class Endpoint:
         """What a request brings, tried again while that may help; `send` hears of the parameters to leave out."""
         from openai import OpenAIError
 
+        self._connected()  # Imports take longer than some time-outs.
         dropped, attempt, before = set(self._refused.get(chat.model, ())), 1, self._answered
         while True:
             await self._pace()
@@ -187,7 +189,6 @@ class Endpoint:
                 async with asyncio.timeout(self._timeout):
                     result = await send(dropped)
                 self._refused.setdefault(chat.model, set()).update(dropped)
-                self._answered += 1
                 return result
             except (OpenAIError, TimeoutError, BrokenAnswer) as error:
                 fault = fault_of(error)
@@ -204,7 +205,6 @@ class Endpoint:
 
     async def _pace(self) -> None:
         """Wait for the next start that the rate limit allows."""
-        self.sent += 1
         if self._gap:
             now = asyncio.get_running_loop().time()
             start = max(now, self._next_start)
@@ -218,9 +218,12 @@ class Endpoint:
         else:
             create, said = client.chat.completions, {"messages": list(chat.messages)}
         # The body is read here: the client's own classes take milliseconds of every answer with log-probabilities.
+        self.sent += 1
         came = await create.with_raw_response.create(model=chat.model, **said, extra_body=chat.body(dropped))
         secret = self._key if self._key and len(self._key) >= _SECRET_CHARACTERS else None
-        return read_answers(_json(came), secret)
+        answers = read_answers(_json(came), secret)
+        self._answered += 1
+        return answers
 
     def _connected(self) -> Any:
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
@@ -234,6 +237,7 @@ class Endpoint:
                 # A redirect would carry the texts to a server that nobody named.
                 http_client=DefaultAsyncHttpxClient(follow_redirects=False),
             )
+            _ = self._client.chat.completions.with_raw_response, self._client.completions.with_raw_response
         return self._client
 
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from ..errors import UsageError
 from ..records import Message
 
+REFUSED = "refused"
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
@@ -76,17 +78,22 @@ class Draw:
 
     Attributes:
         text: The response, its prefill included.
-        n_tokens: Tokens drawn, the end token included.
-        finish_reason: "stop" at an end token, "length" at the limit.
+        n_tokens: Tokens drawn, the end token included; None where a server does not count them.
+        finish_reason: "stop" at an end token, "length" at the limit; a server may have other words.
         logprob: Sum of the natural-log probabilities of the tokens at temperature 1, or None.
         n_end: How many of the tokens end the turn: 0 or 1.
     """
 
     text: str
-    n_tokens: int
+    n_tokens: int | None
     finish_reason: str
     logprob: float | None
     n_end: int = 0
+
+    @property
+    def refused(self) -> bool:
+        """Nothing was drawn, nor will be: a server refuses the request."""
+        return self.finish_reason == REFUSED
 
 
 class Backend(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..catalog import BACKENDS, STRATEGIES, get
 from ..errors import UsageError, require_extra
@@ -14,6 +15,10 @@ from .backend import Backend
 from .run import SampleOptions, Sampler
 from .strategies import Strategy, StrategyOptions
 
+if TYPE_CHECKING:
+    from ..endpoint.client import Endpoint
+
+_SHOWN_NAMES = 20
 # Options of every strategy; the others belong to the strategies that take them.
 _COMMON = frozenset({"samples", "seed", "adapter"})
 
@@ -55,6 +60,8 @@ def open_backend(name: str, model: str, options: LoadOptions, announce: Callable
 
 def transformers_backend(model: str, options: LoadOptions, announce: Callable[[str], None]) -> Backend:
     """The model in this process."""
+    if options.server is not None:
+        raise UsageError("--endpoint names a server, and --backend transformers draws in this process: leave one out")
     check_model_name("model", model)
     if options.adapter is not None:
         check_adapter(options.adapter)
@@ -63,6 +70,46 @@ def transformers_backend(model: str, options: LoadOptions, announce: Callable[[s
     from .local import LocalBackend
 
     return LocalBackend(load(model, options, announce))
+
+
+def endpoint_backend(model: str, options: LoadOptions, announce: Callable[[str], None]) -> Backend:
+    """The model behind a server; without a name, the only one that the server has.
+
+    Raises:
+        UsageError: No server, an option of a model in this process, or not exactly one model to take.
+        EndpointError: The server cannot be asked for its models.
+    """
+    if options.server is None:
+        raise UsageError("--backend endpoint needs --endpoint URL")
+    for field in fields(options):
+        if field.name != "server" and getattr(options, field.name) != field.default:
+            flag = "--4bit" if field.name == "four_bit" else f"--{field.name.replace('_', '-')}"
+            raise UsageError(f"{flag} is for a model in this process, and --endpoint has none: leave it out")
+    from ..endpoint.client import Endpoint
+    from .endpoint import EndpointBackend
+
+    said = options.server
+    server = Endpoint(
+        said.url,
+        key_env=said.key_env,
+        tries=said.tries,
+        timeout=said.timeout,
+        at_once=said.at_once,
+        per_minute=said.per_minute,
+    )
+    if not model:
+        model = _only_model(server)
+        announce(f"model {model}")
+    return EndpointBackend(server, model, plain=said.plain, skip=said.skip)
+
+
+def _only_model(server: Endpoint) -> str:
+    names = server.models()
+    if len(names) != 1:
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
+        has = f"has {len(names)} models: {shown}" if names else "names no model"
+        raise UsageError(f"{server.url} {has}; choose one with --model NAME")
+    return names[0]
 
 
 def echo_backend(model: str, options: LoadOptions, announce: Callable[[str], None]) -> Backend:

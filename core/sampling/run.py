@@ -12,6 +12,7 @@ from ..records import messages, response_key
 from ..resume import SAME_COMMAND
 from .backend import Backend, Decoding, Draw, Request, ignore_tokens
 from .cleaning import Clean, cleaned
+from .overlap import Overlap, Waiting
 from .strategies import Strategy
 
 
@@ -27,6 +28,7 @@ class SampleOptions:
         further: Other settings that every prompt is asked at too.
         prefill: How every response begins; counted as part of it, and not drawn.
         clean: Name of the clean-up of every response, or None; the raw text is kept in `response_raw`.
+        gaps: What the backend refuses is left out, also of the records that an interrupted run has left.
     """
 
     samples: int = 4
@@ -36,6 +38,7 @@ class SampleOptions:
     further: tuple[Decoding, ...] = ()
     prefill: str = ""
     clean: Clean | None = None
+    gaps: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class Sampler:
 
     Attributes:
         drawn: Chats drawn so far, without those of an interrupted run.
+        gaps: Chats that an interrupted run has left out, in part or all, and that stay so.
     """
 
     def __init__(
@@ -82,11 +86,12 @@ class Sampler:
         options: SampleOptions,
         on_tokens: Callable[[int], None] = ignore_tokens,
     ) -> None:
-        self._backend = backend
+        self._overlap = Overlap(backend, backend) if isinstance(backend, Waiting) else None
+        self._backend: Backend = self._overlap or backend
         self._strategy = strategy
         self._options = options
         self._on_tokens = on_tokens
-        self.drawn = 0
+        self.drawn = self.gaps = 0
         self._settings = (options.decoding, *options.further)
         own = {"prefill": options.prefill, "clean": options.clean}
         added = {**strategy.params, **{name: value for name, value in own.items() if value}}
@@ -110,23 +115,34 @@ class Sampler:
         Raises:
             InputError: Two prompts with one `prompt_id`; or the finished records come from other prompts or settings.
         """
+        batches = self._batches(prompts, Finished(finished))
+        drawn = ((batch, self._drawn(batch)) for batch in batches)
+        for batch, records in self._overlap.map(self._drawn, batches) if self._overlap else drawn:
+            self.drawn += len(batch)
+            yield records
+
+    def _batches(self, prompts: Iterable[Row], old: Finished) -> Iterator[list[Chat]]:
+        """The chats that are to be drawn."""
         batch: list[Chat] = []
-        old = Finished(finished)
         for chat in self._chats(prompts):
             if not self._take_over(chat, old):
                 batch.append(chat)
-            if len(batch) == self._options.batch_size * len(self._settings):
-                yield self._counted(batch)
+            if self._full(batch, chat):
+                yield batch
                 batch = []
         extra = old.next()
         if extra is not None:
             raise extra.fault("this run has no such response", SAME_COMMAND)
         if batch:
-            yield self._counted(batch)
+            yield batch
 
-    def _counted(self, batch: list[Chat]) -> list[Record]:
-        self.drawn += len(batch)
-        return self._drawn(batch)
+    def _full(self, batch: list[Chat], last: Chat) -> bool:
+        if self._overlap is None:
+            return len(batch) == self._options.batch_size * len(self._settings)
+        # Batches that overlap are those of one prompt at one setting, since each is asked about by itself.
+        samples = self._options.samples
+        ends = last.sample_index == last.setting * samples + self._strategy.chats(samples) - 1
+        return bool(batch) and (ends or len(batch) == self._options.batch_size)
 
     def _chats(self, prompts: Iterable[Row]) -> Iterator[Chat]:
         places: dict[int, str] = {}
@@ -145,11 +161,15 @@ class Sampler:
     def _take_over(self, chat: Chat, old: Finished) -> bool:
         """Give the chat what the interrupted run had drawn of it; the answer is whether that is all of it."""
         for turn in range(1, self._strategy.turns + 1):
-            row = old.next()
+            row, key = old.peek(), (chat.row.data["prompt_id"], chat.sample_index, turn)
             if row is None:
                 return False
-            self._check_finished(row, chat, (chat.row.data["prompt_id"], chat.sample_index, turn))
+            if self._options.gaps and response_key(row.data) != key:
+                self.gaps += 1
+                return True
+            self._check_finished(row, chat, key)
             chat.records.append(row.data)
+            old.next()
         return True
 
     def _check_finished(self, row: Row, chat: Chat, expected: tuple[str, int, int]) -> None:
@@ -166,9 +186,10 @@ class Sampler:
         """Draw what the chats of a batch lack, turn by turn; the answer is the new records in order."""
         known = [len(chat.records) for chat in batch]
         for turn in range(1, self._strategy.turns + 1):
-            waiting = [chat for chat in batch if len(chat.records) < turn]
+            waiting = [chat for chat in batch if len(chat.records) == turn - 1]
             for chat, draw in zip(waiting, self._draw(waiting, turn), strict=True):
-                chat.records.append(self._record(chat, turn, draw))
+                if not draw.refused:
+                    chat.records.append(self._record(chat, turn, draw))
         return [record for chat, n in zip(batch, known, strict=True) for record in chat.records[n:]]
 
     def _draw(self, chats: Sequence[Chat], turn: int) -> list[Draw]:
@@ -200,10 +221,14 @@ class Sampler:
             **chat.marks,
             **self._common[chat.setting],
             "finish_reason": draw.finish_reason,
-            "n_tokens": draw.n_tokens - (0 if self._strategy.counts_end else draw.n_end),
+            "n_tokens": self._length(draw),
             "logprob": draw.logprob,
         }
         return {**chat.row.data, **drawn}
+
+    def _length(self, draw: Draw) -> int | None:
+        """Tokens, with the one that ends the turn where the strategy counts it."""
+        return draw.n_tokens if draw.n_tokens is None or self._strategy.counts_end else draw.n_tokens - draw.n_end
 
     def _text(self, text: str) -> Record:
         """The response, and what it was before the clean-up."""
