@@ -24,7 +24,7 @@ Run = Annotated[
     typer.Option(
         "--run",
         help="One of several runs, repeatable: NAME=FILE, NAME=MODEL, NAME=MODEL+ADAPTER; "
-        "a model may end in @temperature=0.5,top_p=0.9.",
+        "a model may end in @temperature=0.5,top_p=0.9, and so may a file: only what was drawn with it counts.",
         metavar="NAME=...",
     ),
 ]

@@ -79,7 +79,7 @@ class Collector:
         """
         found = Collection(self.lineup)
         for source in _distinct(source for source in self.lineup.every if source.file is not None):
-            run = read_run(source.name, str(source.file), skip_bad=self.skip_bad)
+            run = read_run(source.name, str(source.file), source.settings, skip_bad=self.skip_bad)
             for note in run.notes:
                 self.warn(f"{source.file}: {note}")
             self._share_out(source, run, found)

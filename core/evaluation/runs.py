@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InputError, unknown_name
-from ..jsonl import Record, RecordWriter, Row, RowReader, short_hash
-from ..records import check_prompt, check_response
+from ..jsonl import Record, RecordWriter, Row, RowReader
+from ..records import check_prompt
 from ..resume import finished_rows
 from ..sampling.backend import Backend, Decoding
 from ..sampling.open import open_strategy
@@ -18,6 +18,8 @@ from ..sampling.prompt_sets import builtin_rows
 from ..sampling.run import SampleOptions, Sampler
 from ..sampling.strategies import StrategyOptions
 from .hooks import DrawPlan
+from .intake import Intake
+from .sources import Setting
 from .task import Preset, Task
 
 # Below this size a model gets the quick preset unless another is asked for.
@@ -136,68 +138,29 @@ class SamplePlan:
         return get_preset(task, self.preset or "standard")
 
 
-@dataclass(slots=True)
-class _Intake:
-    """The responses of a file as they are read: each key once."""
-
-    groups: dict[str, dict[tuple[int, int], Record]] = field(default_factory=dict)
-    models: dict[str, None] = field(default_factory=dict)
-    repeats: int = 0
-    _seen: dict[tuple[str, int, int, int], tuple[str, int]] = field(default_factory=dict)
-    _prompts: dict[str, tuple[str, int]] = field(default_factory=dict)
-
-    def add(self, row: Row) -> None:
-        """Take a response in, unless its key was there with the same text.
-
-        Raises:
-            InputError: The key was there with another text, or its prompt_id with another prompt.
-        """
-        check_response(row)
-        record = row.data
-        prompt_id, index, turn = record["prompt_id"], record["sample_index"], record["turn"]
-        possibility = record.get("possibility")
-        branch = possibility if isinstance(possibility, int) else 0
-        where, prompt = self._prompts.setdefault(prompt_id, (row.where, short_hash(record["prompt"])))
-        if prompt != short_hash(record["prompt"]):
-            raise row.fault(f"the same prompt_id as {where} but another prompt")
-        text = short_hash(record["response"])
-        first, known = self._seen.setdefault((prompt_id, index, turn, branch), (row.where, text))
-        if known != text:
-            raise row.fault(
-                f"another response for sample_index {index} of this prompt, which stands at {first} already",
-                "give it an own sample_index, or take one of the two out",
-            )
-        if first != row.where:
-            self.repeats += 1
-        elif turn == 1:
-            self.groups.setdefault(prompt_id, {})[index, branch] = record
-            self.models[str(record.get("model", "unknown"))] = None
-
-
-def read_run(name: str, path: str, *, skip_bad: bool = False) -> Run:
+def read_run(name: str, path: str, settings: Iterable[Setting] = (), *, skip_bad: bool = False) -> Run:
     """The run in a file of response records.
 
     Args:
         name: What the run is called.
         path: The file; `-` is standard input.
+        settings: Only responses that were drawn with these, such as a temperature.
         skip_bad: Count bad lines and go on.
 
     Raises:
         InputError: Something else stands there, or one response twice with different texts.
     """
-    intake = _Intake()
+    intake = Intake(dict(settings))
     reader = RowReader(path, intake.add, skip_bad=skip_bad)
     for _ in reader:
         pass
     if not intake.groups:
-        raise InputError(reader.name, "no first-turn responses")
+        asked = ", ".join(f"{key}={value}" for key, value in intake.settings.items())
+        lacking = f" drawn with {asked}" + (f", only with {intake.values}" if intake.values else "") if asked else ""
+        raise InputError(reader.name, f"no first-turn responses{lacking}")
     responses = {prompt_id: [group[key] for key in sorted(group)] for prompt_id, group in intake.groups.items()}
-    notes = []
-    if reader.skipped:
-        notes.append(f"{reader.skipped} bad lines left out")
-    if intake.repeats:
-        notes.append(f"{intake.repeats} repeated responses counted once")
-    return Run(name, ", ".join(intake.models), responses, tuple(notes))
+    skipped = [f"{reader.skipped} bad lines left out"] if reader.skipped else []
+    return Run(name, ", ".join(intake.models), responses, (*skipped, *intake.notes))
 
 
 def sample_run(

@@ -31,7 +31,8 @@ class Source:
         file: Response records; `-` is standard input.
         model: Model to sample.
         adapter: LoRA adapter on it.
-        settings: Decoding, and the seed, where they differ from those of the call.
+        settings: Decoding, and the seed: of a model, where they differ from those of the call; of a file, what records
+            must have been drawn with to be of the run.
         swept: Of a point of a sweep, the setting that tells it from the others.
     """
 
@@ -145,7 +146,7 @@ def _point(baseline: Source, settings: dict[str, float], swept: Setting) -> Sour
 
 
 def parse_source(text: str) -> Source:
-    """The source behind [NAME=]FILE, [NAME=]MODEL, MODEL+ADAPTER or MODEL@temperature=0.5,top_p=0.9.
+    """The source behind [NAME=]FILE, [NAME=]MODEL, MODEL+ADAPTER, or one of these with @temperature=0.5,top_p=0.9.
 
     Without a name, the run is called what it is made from.
 
@@ -178,9 +179,9 @@ def model_source(model: str, adapter: str | None) -> Source:
 def _named(name: str, what: str) -> Source:
     if not what.strip():
         raise UsageError("a run needs a FILE or a MODEL")
-    if _is_file(what):
-        return Source(name=name, file=what)
-    head, settings = _settings(what)
+    head, settings = (what, ()) if _is_file(what) else _settings(what)
+    if _is_file(head):
+        return Source(name=name, file=head, settings=settings)
     model, _, adapter = (head, "", "") if os.path.isdir(head) else head.partition("+")
     if not model:
         raise UsageError(f"'{what}': no model is named")

@@ -425,6 +425,27 @@ def test_a_repeated_response_is_counted_once_or_refused() -> None:
     assert skipped.notes == ("1 bad lines left out",)
 
 
+def test_settings_take_their_responses_out_of_a_file() -> None:
+    made = [_record(i, f"t{i}", seed=i % 3, params={"temperature": t}) for i, t in enumerate((0.7, 0.7, 1, 1, 1.0))]
+    path = _write("g.jsonl", *made, _record(9, "silent"))
+    cool = parse_source(f"cool={path}@temperature=0.7")
+    assert (cool.name, cool.file, cool.settings) == ("cool", path, (("temperature", 0.7),))
+    assert cool.origin != parse_source(path).origin
+    run = read_run("cool", path, cool.settings)
+    assert [record["response"] for record in run.responses["p"]] == ["t0", "t1"]
+    assert run.notes == ()
+    assert (
+        len(read_run("r", path, [("temperature", 1.0), ("seed", 2), ("repetition_penalty", 1.0)]).responses["p"]) == 1
+    )
+    whole = read_run("whole", path)
+    assert len(whole.responses["p"]) == 6
+    assert whole.notes[0].startswith("responses drawn with 2 values of temperature are measured as one run; --run")
+    with pytest.raises(InputError, match=r"no first-turn responses drawn with temperature=2.0, only with .* 0.7 and 1"):
+        read_run("none", path, [("temperature", 2.0)])
+    with pytest.raises(InputError, match=r"no first-turn responses drawn with top_p=0.5$"):
+        read_run("none", path, [("top_p", 0.5)])
+
+
 def test_possibilities_are_responses_of_their_own_and_prompts_agree() -> None:
     path = _write("p.jsonl", _record(0, "x", possibility=1), _record(0, "y", possibility=2))
     assert len(read_run("r", path).responses["p"]) == 2

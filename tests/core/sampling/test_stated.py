@@ -75,8 +75,8 @@ def test_answer_that_was_cut_is_left_out(text: str, expected: list[tuple[str, fl
     [
         (0, 0.0), (1, 1.0), (0.25, 0.25), ("0.25", 0.25), (" ~ 30 % ", 0.3), ("100%", 1.0), ("1e-3", 0.001),
         ("+.5", 0.5), (1.01, None), ("30", None), ("101%", None), (-0.1, None), ("-5%", None), (math.nan, None),
-        (math.inf, None), ("nan", None), ("1e999", None), ("high", None), ("", None), (None, None), (True, None), ([0.1], None),
-        (10**400, None), ("0." + "1" * 50, None),
+        (math.inf, None), ("nan", None), ("1e999", None), ("high", None), ("", None), (None, None), (True, None),
+        ([0.1], None), (10**400, None), ("0." + "1" * 50, None),
     ],
 )  # fmt: skip
 def test_probability_is_a_number_from_0_to_1_or_nothing(value: Any, expected: float | None) -> None:
@@ -98,7 +98,7 @@ def test_shares_are_those_of_the_valid_probabilities() -> None:
         ("<random_string>x7</random_string>\nTea.", Seeded("x7", "Tea.")),
         ("<random_string>x7</random_string><thinking>7 is t</thinking>\nTea.", Seeded("x7", "Tea.")),
         ("<random_string>x7</random_string><thinking>7 is t, so", Seeded("x7", "")),
-        ("<random_string>x</random_string><answer>a</answer><answer>b</answer><answer>.</answer>", Seeded("x", "b", True)),
+        ("<random_string>x</random_string><answer>b</answer><answer>.</answer>", Seeded("x", "b", True)),
         ("<random_string>x7</random_string><answer>a</answer><answer>b", Seeded("x7", "a", True)),
         ("**Random string:** x7\nSo it is 7.\n**Answer:** tea", Seeded("x7", "tea")),
         ("Random string: x7\nTea, then.", Seeded("x7", "Tea, then.")),
