@@ -107,7 +107,7 @@ class ListSampler(Sampler):
     def _drawn(self, batch: list[Chat]) -> list[Record]:
         best: dict[int, Answer] = {}
         for attempt in range(1, _TRIES + 1):
-            waiting = [place for place in range(len(batch)) if not self._enough(best.get(place))]
+            waiting = [place for place in range(len(batch)) if not self._done(best.get(place))]
             draws = self._draw([batch[place] for place in waiting], attempt)
             for place, draw in zip(waiting, draws, strict=True):
                 items = self._items(draw)
@@ -120,8 +120,11 @@ class ListSampler(Sampler):
         usual = super()._decoding(setting, turn)
         return replace(usual, temperature=_RETRY_TEMPERATURE) if turn > 1 and usual.temperature == 0 else usual
 
-    def _enough(self, answer: Answer | None) -> bool:
-        return answer is not None and len(answer.items) == self._options.samples
+    def _done(self, answer: Answer | None) -> bool:
+        return answer is not None and (self._enough(answer) or answer.draw.refused)
+
+    def _enough(self, answer: Answer) -> bool:
+        return len(answer.items) == self._options.samples
 
     def _items(self, draw: Draw) -> list[Item]:
         """The responses of an answer, in order, and no more than were asked for."""

@@ -42,20 +42,21 @@ class SeedSampler(Sampler):
     None. `finish_reason` is "stop" for an answer that the model closed.
     """
 
-    _answers = _strings = _both = 0
+    _all = _answers = _strings = _both = 0
 
     @property
     def notes(self) -> list[str]:
         """The parse rate."""
-        if not self.drawn:
+        if not self._all:
             return []
         return [
-            f"string-seed: {self._both:,} of {self.drawn:,} responses read with their string "
-            f"(parse rate {self._both / self.drawn:.0%}); {self._answers:,} answers, {self._strings:,} strings"
+            f"string-seed: {self._both:,} of {self._all:,} responses read with their string "
+            f"(parse rate {self._both / self._all:.0%}); {self._answers:,} answers, {self._strings:,} strings"
         ]
 
     def _record(self, chat: Chat, turn: int, draw: Draw) -> Record:
         seeded = read_seeded(draw.text)
+        self._all += 1
         self._answers += bool(seeded.answer)
         self._strings += seeded.string is not None
         self._both += bool(seeded.answer) and seeded.string is not None

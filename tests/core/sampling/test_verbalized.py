@@ -10,7 +10,7 @@ import pytest
 
 from divtool.core.errors import InputError
 from divtool.core.jsonl import Row
-from divtool.core.sampling.backend import Decoding, Draw, Request
+from divtool.core.sampling.backend import REFUSED, Decoding, Draw, Request
 from divtool.core.sampling.echo import EchoBackend
 from divtool.core.sampling.open import open_sampler, open_strategy
 from divtool.core.sampling.run import SampleOptions, Sampler
@@ -87,6 +87,15 @@ def test_the_best_of_four_tries_is_kept_and_the_counts_add_up() -> None:
     assert not nothing
     assert "0 of 3 responses read (parse rate 0%)" in sampler.notes[0]
     assert len(sampler.notes) == 1
+
+
+def test_what_a_server_refuses_is_asked_for_once() -> None:
+    backend = Answering(REFUSED, p=[""])
+    records, sampler = _run(backend, "verbalized", "p")
+    assert (records, len(backend.asked)) == ([], 1)
+    assert "0 of 3 responses read" in sampler.notes[0]
+    seeded = _run(backend, "string-seed", "p")
+    assert (seeded[0], seeded[1].notes) == ([], [])
 
 
 def test_more_than_was_asked_for_is_left_out_before_the_shares() -> None:
