@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 
 from divtool.core.endpoint.address import base_url
-from divtool.core.endpoint.client import Chat, Endpoint, EndpointError
+from divtool.core.endpoint.client import Chat, Endpoint, EndpointError, RequestRefused
+from divtool.core.endpoint.faults import wait_before
 from divtool.core.errors import DivtoolError, UsageError
 
 pytest.importorskip("openai")
@@ -292,3 +296,133 @@ def test_a_redirect_is_not_followed(stub_server: Any, connect: Any, status: int)
     with pytest.raises(EndpointError, match=str(status)):
         connect(stub_server.url).ask([HELLO])
     assert stub_server.paths == ["/v1/chat/completions"]
+
+
+def _several(stub_server: Any, *texts: str, **more: Any) -> Any:
+    choices = [{"finish_reason": "stop", "message": {"content": text}, **more} for text in texts]
+    usage = {"prompt_tokens": 7, "completion_tokens": 9}
+    return 200, {}, json.dumps({"choices": choices, "usage": usage}).encode()
+
+
+def test_all_answers_to_a_request(stub_server: Any, connect: Any) -> None:
+    tokens = [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -1.25}]
+    stub_server.says(_several(stub_server, "one", "two", logprobs={"content": tokens}))
+    (answers,) = connect(stub_server.url).ask_each([HELLO])
+    assert [(answer.text, answer.completion_tokens, answer.logprob) for answer in answers] == [
+        ("one", 2, -1.75), ("two", 2, -1.75),
+    ]  # fmt: skip
+    assert [answer.text for answer in connect(stub_server.url).ask([HELLO])] == ["one"]
+    # Nine tokens of both answers together say nothing of either.
+    stub_server.says(_several(stub_server, "one", "two"))
+    (answers,) = connect(stub_server.url).ask_each([HELLO])
+    assert [(answer.completion_tokens, answer.logprob) for answer in answers] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [None, [], {}, {"content": None}, {"content": [{"token": "a"}]}, {"content": [{"logprob": float("-inf")}]},
+     {"token_logprobs": [None, -1.0]}, {"token_logprobs": "none"}],
+)  # fmt: skip
+def test_log_probabilities_that_are_none(stub_server: Any, connect: Any, logprobs: Any) -> None:
+    stub_server.says(_several(stub_server, "one", logprobs=logprobs))
+    (answer,) = connect(stub_server.url).ask([HELLO])
+    assert (answer.logprob, answer.completion_tokens) == (None, 9)
+
+
+def test_a_refused_request_stands_beside_the_answers(stub_server: Any, connect: Any) -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        if body["messages"][0]["content"] == "bad":
+            return stub_server.refusal(413, "too long", param="temperature")
+        return "fine"
+
+    stub_server.answer = answer
+    params = {"temperature": 1.0}
+    chats = [Chat("m", [{"role": "user", "content": text}], params) for text in ("good", "bad", "good")]
+    one, refused, other = connect(stub_server.url).ask_each(chats)
+    assert (one[0].text, other[0].text) == ("fine", "fine")
+    assert isinstance(refused, RequestRefused)
+    assert (refused.status, refused.said, refused.names) == (413, "too long", {"temperature"})
+
+
+def test_what_fails_while_others_are_answered_is_about_the_request(stub_server: Any, connect: Any) -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        bad = body["messages"][0]["content"] == "bad"
+        return stub_server.refusal(500, "no", headers={"Retry-After": "0.3"}) if bad else "fine"
+
+    stub_server.answer = answer
+    chats = [Chat("m", [{"role": "user", "content": text}]) for text in ("bad", *"abcdef")]
+    refused, *others = connect(stub_server.url, tries=2).ask_each(chats)
+    assert isinstance(refused, RequestRefused)
+    assert all(isinstance(other, list) for other in others)
+    with pytest.raises(EndpointError, match="fails with status 500") as caught:
+        connect(stub_server.url, tries=1).ask_each(chats[:1])
+    assert not isinstance(caught.value, RequestRefused)
+
+
+def test_a_wait_that_is_too_long_ends_the_request(stub_server: Any, connect: Any) -> None:
+    stub_server.says(stub_server.refusal(429, headers={"Retry-After": "3600"}))
+    with pytest.raises(EndpointError, match=r"used up after 1 try; it asks to wait 3,600 s; go on later"):
+        connect(stub_server.url).ask([HELLO])
+
+
+def test_a_server_may_say_that_another_try_is_no_use(stub_server: Any, connect: Any) -> None:
+    stub_server.says(stub_server.refusal(429, "no money", headers={"x-should-retry": "false"}))
+    with pytest.raises(EndpointError, match=r"after 1 try \(no money\)"):
+        connect(stub_server.url).ask([HELLO])
+
+
+def test_waits_are_random_below_a_bound_that_doubles() -> None:
+    for attempt, bound in ((1, 0.5), (2, 1.0), (4, 4.0), (20, 30.0), (2000, 30.0)):
+        waits = [wait_before(attempt) for _ in range(400)]
+        assert 0 <= min(waits) < bound / 10
+        assert 0.9 * bound < max(waits) <= bound
+
+
+def test_troubles_are_counted(stub_server: Any, connect: Any) -> None:
+    soon = {"Retry-After": "0.01"}
+    broken = (200, {}, b"{")
+    stub_server.says(stub_server.refusal(429, headers=soon), stub_server.refusal(500, headers=soon), broken, "fine")
+    endpoint = connect(stub_server.url)
+    endpoint.ask([HELLO])
+    assert endpoint.troubles == {"status 429": 1, "status 500": 1, "broken answers": 1}
+    assert endpoint.sent == 4
+
+
+def test_plain_text(stub_server: Any, connect: Any) -> None:
+    body = {"choices": [{"text": " a time", "finish_reason": "length", "logprobs": {"token_logprobs": [-1.0, -2.0]}}]}
+    stub_server.says((200, {}, json.dumps(body).encode()))
+    (answer,) = connect(stub_server.url).ask([Chat("m", "Once upon", {"max_tokens": 2})])
+    assert (answer.text, answer.finish_reason, answer.completion_tokens, answer.logprob) == (" a time", "length", 2, -3)
+    assert stub_server.paths == ["/v1/completions"]
+    assert stub_server.requests == [{"model": "m", "prompt": "Once upon", "max_tokens": 2}]
+
+
+def test_requests_can_be_given_up_from_another_thread(stub_server: Any, connect: Any) -> None:
+    asked = threading.Event()
+
+    def answer(_: dict[str, Any]) -> str:
+        asked.set()
+        time.sleep(3)
+        return "late"
+
+    stub_server.answer = answer
+    endpoint = connect(stub_server.url)
+
+    def give_up() -> None:
+        asked.wait(60)
+        endpoint.cancel()
+
+    threading.Thread(target=give_up, daemon=True).start()
+    with pytest.raises(CancelledError):
+        endpoint.ask([HELLO])
+    stub_server.says("fine")
+    assert endpoint.ask([HELLO])[0].text == "fine"
+
+
+def test_a_key_in_a_text_is_taken_out_and_a_short_one_is_a_word(
+    stub_server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub_server.says(f"A word and {KEY}.")
+    for key, shown in ((KEY, "A word and ***."), ("word", f"A word and {KEY}.")):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        assert connect(stub_server.url).ask([HELLO])[0].text == shown
