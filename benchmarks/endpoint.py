@@ -46,8 +46,10 @@ def reply(status: int, body: bytes, headers: str = "") -> bytes:
 
 async def serve(port: int, handle: Handle) -> None:
     """Answer requests on a port for ever; a connection ends where `handle` says so."""
+    connections: set[Any] = set()  # The loop itself keeps none of them alive.
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.current_task())
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = re.search(rb"content-length: *(\d+)", head, re.I)
@@ -58,6 +60,7 @@ async def serve(port: int, handle: Handle) -> None:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         writer.close()
+        connections.discard(asyncio.current_task())
 
     server = await asyncio.start_server(connection, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()

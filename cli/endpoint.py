@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
 from . import console
@@ -46,21 +47,20 @@ def server(
     """
     from ..core.models.options import ServerOptions
 
-    given = {
-        "key_env": key_env, "at_once": concurrency, "per_minute": requests_per_minute, "timeout": timeout,
-        "tries": tries, "plain": completions or None,
-    }  # fmt: skip
-    given = {name: value for name, value in given.items() if value is not None}
     for name, value in (("--requests-per-minute", requests_per_minute), ("--timeout", timeout)):
         if value is not None and not 0 < value < float("inf"):
             raise UsageError(f"{name} {value:g}: give a number above 0")
     if url is None:
-        flags = {"key_env": "--key-env", "at_once": "--concurrency", "per_minute": "--requests-per-minute",
-                 "plain": "--completions"}  # fmt: skip
-        for name in given:
-            raise UsageError(f"{flags.get(name, f'--{name}')} needs --endpoint URL")
+        given = {
+            "--key-env": key_env, "--concurrency": concurrency, "--requests-per-minute": requests_per_minute,
+            "--timeout": timeout, "--tries": tries, "--completions": completions or None,
+        }  # fmt: skip
+        for flag in (flag for flag, value in given.items() if value is not None):
+            raise UsageError(f"{flag} needs --endpoint URL")
         return None
-    return ServerOptions(url=url, skip=skip, **given)
+    usual = ServerOptions(url=url, key_env=key_env, per_minute=requests_per_minute, plain=completions, skip=skip)
+    numbers: dict[str, Any] = {"at_once": concurrency, "timeout": timeout, "tries": tries}
+    return replace(usual, **{name: value for name, value in numbers.items() if value is not None})
 
 
 def opened(name: str, model: str | None, loading: LoadOptions) -> Backend:

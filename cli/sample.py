@@ -150,7 +150,7 @@ def sample(
     """Draw responses from a model.
 
     Reads prompt records ({"prompt": ...}) and writes one response record a line. A record's text depends on the seed,
-    the prompt_id, the sample index and the turn, not on the batch.
+    the prompt_id, the sample index and the turn, not on the batch; a server promises no such thing.
     """
     from ..core.jsonl import RecordWriter, check_distinct
     from ..core.models.options import LoadOptions

@@ -72,11 +72,9 @@ def _logprobs(said: Any) -> Sequence[float] | None:
     """One a token, in the form of chat completions or of plain ones; None where any is missing."""
     if not isinstance(said, Mapping):
         return None
-    tokens = said.get("content")
-    values = (
-        [token.get("logprob") for token in tokens if isinstance(token, Mapping)] if isinstance(tokens, list) else []
-    )
-    values = values or said.get("token_logprobs")
+    tokens, values = said.get("content"), said.get("token_logprobs")
+    if isinstance(tokens, list):
+        values = [token.get("logprob") for token in tokens if isinstance(token, Mapping)]
     if not isinstance(values, list) or not values:
         return None
     return values if all(isinstance(value, int | float) and isfinite(value) for value in values) else None

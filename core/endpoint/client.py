@@ -23,6 +23,7 @@ _Result = TypeVar("_Result")
 _Outcome = list[Answer] | RequestRefused
 _DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 _NO_KEY = "none"  # The client sends a key in any case; local servers do not look at it.
+_CONNECT_SECONDS = 10.0
 _SECRET_CHARACTERS = 16  # A shorter key may be a word that answers hold.
 
 
@@ -213,10 +214,10 @@ class Endpoint:
 
     async def _send(self, chat: Chat, dropped: set[str]) -> list[Answer]:
         client = self._connected()
+        said: dict[str, Any] = {"messages": list(chat.messages)}
+        create = client.chat.completions
         if isinstance(chat.messages, str):
             create, said = client.completions, {"prompt": chat.messages}
-        else:
-            create, said = client.chat.completions, {"messages": list(chat.messages)}
         # The body is read here: the client's own classes take milliseconds of every answer with log-probabilities.
         self.sent += 1
         came = await create.with_raw_response.create(model=chat.model, **said, extra_body=chat.body(dropped))
@@ -226,14 +227,14 @@ class Endpoint:
         return answers
 
     def _connected(self) -> Any:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
         if self._client is None:
             self._client = AsyncOpenAI(
                 api_key=self._key or _NO_KEY,
                 base_url=self.url,
                 max_retries=0,
-                timeout=self._timeout,
+                timeout=Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS)),
                 # A redirect would carry the texts to a server that nobody named.
                 http_client=DefaultAsyncHttpxClient(follow_redirects=False),
             )

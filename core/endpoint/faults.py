@@ -181,6 +181,8 @@ class Teller:
     def _about_status(self, status: int, wait: float | None, after: str, said: str, model: str) -> str:
         if status in (401, 403):
             return self._about_key(status)
+        if status == 404 and not model:
+            return "the server does not say which models it has; choose one with --model NAME"
         if status == 404:
             return f"there is no model '{model}' at this address, or no chat completions{said}; check both names"
         asked = f"; it asks to wait {wait:,.0f} s" if wait is not None and wait > MOST_WAIT else ""

@@ -40,7 +40,7 @@ class EndpointBackend:
         self._server, self._plain, self._skip = server, plain, skip
         self._several = True
         self._lock = threading.Lock()
-        self._drawn = self._sets = self._alike = 0
+        self._drawn = self._empty = self._sets = self._alike = 0
         self._refusal: RequestRefused | None = None
 
     def draw(
@@ -88,6 +88,8 @@ class EndpointBackend:
         ]
         if self.refused:
             notes.append(f"{self.refused:,} responses left out; the last refusal: {self._refusal}")
+        if self._empty:
+            notes.append(f"{self._empty:,} responses are empty: a model that thinks first may need more tokens")
         if left_out := self._server.left_out:
             own = ": it may truncate in its own way" if left_out & EXTENSIONS else ""
             notes.append(f"the server does not take {', '.join(sorted(left_out))}{own}")
@@ -113,6 +115,8 @@ class EndpointBackend:
     def _count(self, asking: Asking, decoding: Decoding) -> None:
         sets = asking.sets() if decoding.temperature else []
         with self._lock:
-            self._drawn += sum(not draw.refused for draw in asking.draws())
+            drawn = [draw.text for draw in asking.draws() if not draw.refused]
+            self._drawn += len(drawn)
+            self._empty += drawn.count("")
             self._sets += len(sets)
             self._alike += sum(len(set(texts)) == 1 for texts in sets)

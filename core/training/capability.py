@@ -131,12 +131,13 @@ def capability(lm: LanguageModel, seed: int) -> Capability:
         for number in range(DRAWS)
     ]
     draws = LocalBackend(lm).draw(requests, Decoding(max_new_tokens=CAP))
+    lengths = [draw.n_tokens or 0 for draw in draws]
     return Capability(
         _nats(read_texts(lm, "plain", _items("plain"))),
         _nats(read_texts(lm, "chat", _items("chat"))),
-        sum(draw.n_tokens for draw in draws) / len(draws),
+        sum(lengths) / len(draws),
         sum(draw.finish_reason == "length" for draw in draws) / len(draws),
-        sum(draw.n_tokens < SHORT for draw in draws) / len(draws),
+        sum(length < SHORT for length in lengths) / len(draws),
     )
 
 

@@ -57,7 +57,7 @@ class Server:
         self.n = True
         self.delay = self.faulty = 0.0
         self.reply: Callable[[dict[str, Any]], Reply | None] = lambda _: None
-        self.models = ["m"]
+        self.models: list[str] | None = ["m"]
         self._under_way = self._texts = 0
         self._random = random.Random(7)
         self._lock = threading.Lock()
@@ -109,6 +109,9 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                if own.models is None:
+                    self._send((404, {}, b""))
+                    return
                 self._send((200, {}, json.dumps({"data": [{"id": name} for name in own.models]}).encode()))
 
             def do_POST(self) -> None:
@@ -305,7 +308,7 @@ def test_killed_at_any_moment_and_resumed(new_divtool: Any, server: Server, prom
         "--strategy", "sequential", "-n", "2", "--concurrency", "4", "--resume",
     ]  # fmt: skip
     moments, kills = random.Random(3), 0
-    for _ in range(6):
+    for _ in range(5):
         running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
         # The moments are counted from a first request on: when that comes depends on the machine.
         begun, deadline = len(server.asked), time.monotonic() + 120
@@ -519,6 +522,14 @@ def test_plain_completions(divtool: Any, server: Server, prompts: Any) -> None:
     assert b"this one is a chat; leave it out" in done.stderr
 
 
+def test_empty_responses_are_pointed_at(divtool: Any, server: Server, prompts: Any) -> None:
+    prompts(1)
+    choice = {"finish_reason": "length", "message": {"content": None, "reasoning_content": "Well"}}
+    server.reply = lambda body: (200, {}, json.dumps({"choices": [choice] * body["n"]}).encode())
+    done = divtool("sample", "prompts.jsonl", "--endpoint", server.url, "-n", "2")
+    assert b"2 responses are empty: a model that thinks first may need more tokens" in done.stderr
+
+
 def test_equal_responses_are_pointed_at(divtool: Any, server: Server, prompts: Any) -> None:
     prompts(3)
     choice = {"finish_reason": "stop", "message": {"content": "The same."}}
@@ -539,6 +550,8 @@ def test_the_only_model_is_taken(divtool: Any, server: Server, prompts: Any) -> 
         assert done.returncode == 2
         assert f"error: {server.url}/v1 {words}; choose one with --model NAME" in done.stderr.decode()
     assert server.asked == []
+    server.models = None
+    assert b"the server does not say which models it has; choose one with --model NAME" in divtool(*command).stderr
     server.models = ["the one"]
     assert {orjson.loads(line)["model"] for line in divtool(*command).stdout.splitlines()} == {"the one"}
 

@@ -1,4 +1,4 @@
-"""The judge against a real server of chat completions: `transformers serve` with the embedded model."""
+"""The judge and `sample` against a real server of completions: `transformers serve` with the embedded model."""
 
 from __future__ import annotations
 
@@ -86,6 +86,26 @@ def test_ratings_of_a_real_model(server: str, model: str, monkeypatch: pytest.Mo
     assert judge.unparsed == sum(vote is None for votes in rated for vote in votes)
     assert judge.asked == 2
     assert 2 + judge.unparsed <= judge.calls <= 4
+
+
+def test_sample_draws_from_a_real_model(
+    server: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ignores `n` and `logprobs` without a word, and takes the most likely token at any temperature."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    prompts = [{"prompt_id": name, "prompt": f"Name a {name}."} for name in ("bird", "stone", "river")]
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, prompts)))
+    given = ["p.jsonl", "--endpoint", server, "--model", model, "-n", "2", "--max-new-tokens", "3", "-o", "r.jsonl"]
+    command = [sys.executable, "-m", "divtool", "sample", *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    rows = list(map(json.loads, (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()))
+    keys = [(row["prompt_id"], row["sample_index"]) for row in rows]
+    assert keys == [(prompt["prompt_id"], index) for prompt in prompts for index in range(2)]
+    assert all(row["response"] and row["logprob"] is None for row in rows)
+    assert [(row["n_tokens"], row["finish_reason"]) for row in rows] == [(3, "length")] * 6
+    assert b"the server does not take min_p, repetition_penalty, top_k" in done.stderr
+    assert b"each of 3 prompts has equal responses only" in done.stderr
 
 
 def test_eval_asks_a_real_model(server: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
