@@ -54,9 +54,10 @@ async def serve(port: int, handle: Handle) -> None:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = re.search(rb"content-length: *(\d+)", head, re.I)
                 body = await reader.readexactly(int(length[1])) if length else b""
-                if not await handle(head, body, writer):
-                    break
+                goes_on = await handle(head, body, writer)
                 await writer.drain()
+                if not goes_on or b"connection: close" in head.lower():
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         writer.close()

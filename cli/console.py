@@ -93,12 +93,11 @@ def sampling_progress(
     """
     begun = time.monotonic()
     counts = {"tokens": 0, "done": 0}
-    with _bar(total, unit) as update:
+    with _bar(total, unit, troubles) as update:
 
         def tokens(n: int) -> None:
             counts["tokens"] += n
-            rate = f"{counts['tokens'] / max(time.monotonic() - begun, 1e-9):,.0f} tokens/s"
-            update(0, ", ".join(filter(None, (rate, troubles()))))
+            update(0, f"{counts['tokens'] / max(time.monotonic() - begun, 1e-9):,.0f} tokens/s")
 
         def done(n: int) -> None:
             counts["done"] += n
@@ -119,7 +118,9 @@ def progress(total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def _bar(total: int | None, unit: str) -> Iterator[Callable[[int, str | None], None]]:
+def _bar(
+    total: int | None, unit: str, troubles: Callable[[], str] = str
+) -> Iterator[Callable[[int, str | None], None]]:
     if not sys.stderr.isatty():
         yield lambda n, text: None
         return
@@ -127,13 +128,15 @@ def _bar(total: int | None, unit: str) -> Iterator[Callable[[int, str | None], N
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        RenderableColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TextColumn("{task.fields[info]}"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=stderr(), transient=True) as bar:
+    said = RenderableColumn(_Said(troubles))
+    with Progress(*columns, said, TimeElapsedColumn(), TimeRemainingColumn(), console=stderr(), transient=True) as bar:
         task = bar.add_task("", total=total, info="")
 
         def update(n: int, text: str | None) -> None:
@@ -142,3 +145,13 @@ def _bar(total: int | None, unit: str) -> Iterator[Callable[[int, str | None], N
                 bar.update(task, info=text)
 
         yield update
+
+
+class _Said:
+    """Words of the bar that are asked for anew whenever it is drawn."""
+
+    def __init__(self, say: Callable[[], str]) -> None:
+        self._say = say
+
+    def __rich__(self) -> str:
+        return self._say()
