@@ -19,7 +19,7 @@ from side_by_side import ratio
 NUMBERS, BATCH, AFTER, LIST = "k numbers, one batch", "k samples, one batch", "k samples, one by one", "a list of k"
 
 
-def forms(options: argparse.Namespace) -> dict[str, Callable[[dict[str, Any]], int]]:
+def forms(options: argparse.Namespace) -> dict[str, Callable[[Any], int]]:
     """What is timed: a prompt in, tokens drawn."""
     from divtool.core.models.options import LoadOptions
     from divtool.core.records import messages
@@ -30,16 +30,16 @@ def forms(options: argparse.Namespace) -> dict[str, Callable[[dict[str, Any]], i
     loading = LoadOptions(adapter=options.adapter, device="cpu", dtype="float32")
     backend = open_backend("transformers", options.model, loading, print)
 
-    def draw(name: str, alone: bool = False) -> Callable[[dict[str, Any]], int]:
+    def draw(name: str, alone: bool = False) -> Callable[[Any], int]:
         strategy = open_strategy(name, StrategyOptions(samples=options.k, adapter=options.adapter))
         limit = min(strategy.max_new_tokens, options.max_new_tokens * (options.k if name == "list" else 1))
         temperature = 0.0 if name == "list" else options.temperature
         decoding = Decoding(temperature=temperature, max_new_tokens=limit)
 
-        def take(record: dict[str, Any]) -> int:
-            chat, prompt_id = messages(record["prompt"]), record["prompt_id"]
+        def take(row: Any) -> int:
+            chat, prompt_id = messages(row.data["prompt"]), row.data["prompt_id"]
             asked = [
-                Request.of(strategy.messages(chat, [], strategy.number(prompt_id, place)), (0, prompt_id, place, 1))
+                Request.of(strategy.messages(chat, [], strategy.marks(row, place)), (0, prompt_id, place, 1))
                 for place in range(strategy.chats(options.k))
             ]
             parts = [[request] for request in asked] if alone else [asked]
@@ -70,14 +70,14 @@ def main() -> None:
     ways = forms(options)
     wall: dict[str, list[float]] = {name: [] for name in ways}
     tokens = dict.fromkeys(ways, 0)
-    rows = [row.data for row in builtin_rows(options.prompts, options.count, 0)]
+    rows = list(builtin_rows(options.prompts, options.count, 0))
     for take in ways.values():
         take(rows[0])  # Warms up.
-    for turn, record in enumerate(rows):
+    for turn, row in enumerate(rows):
         order = list(ways)
         for name in islice(order + order, turn % len(order), turn % len(order) + len(order)):
             begun = time.perf_counter()
-            tokens[name] += ways[name](record)
+            tokens[name] += ways[name](row)
             wall[name].append(time.perf_counter() - begun)
     print(f"{len(rows)} prompts of {options.prompts}, k {options.k}, {options.threads} threads, {options.model}")
     for name in ways:
