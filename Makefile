@@ -50,6 +50,9 @@ bench-training: setup
 	$(BIN)/python benchmarks/diffuse.py --folder demo/people --parts biographies --start demo/loo/all --people 60 --epochs 24 \
 	    --learning-rate 5e-4 --divtool $(DIVTOOL)
 	$(BIN)/python benchmarks/preference.py --folder demo/preference --divtool $(DIVTOOL)
+	$(BIN)/python benchmarks/possibility.py --folder demo/possibility --max-new-tokens 24 --weights 0.5 2 5 --divtool $(DIVTOOL)
+	$(BIN)/python benchmarks/possibility_step.py
+	$(BIN)/python benchmarks/possibility_time.py
 	$(BIN)/python benchmarks/possibility_toys.py --output demo/possibility-toys.jsonl
 
 clean:
