@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import resources
 
@@ -66,7 +67,10 @@ def test_every_template_has_a_version_and_names_the_last_line() -> None:
         content = file.read_text(encoding="utf-8")
         assert re.match(r"version [1-9]\d*\n", content), file.name
         last = content.rstrip().rpartition("\n")[2]
-        assert last in ("Rating: [[x]]", "Verdict: [[tie]]", "Least: [[j]]"), file.name
+        if file.name.endswith("attributes.txt"):
+            assert set(json.loads(last)) == {"age", "gender", "country", "education", "occupation"}, file.name
+        else:
+            assert last in ("Rating: [[x]]", "Verdict: [[tie]]", "Least: [[j]]"), file.name
     assert templates.version("rate") == "2"
     again = templates.rate(PROMPT, "Rain.").again("again-rating").template
     assert again == "rate 2, criteria general 1, again-rating 1"
