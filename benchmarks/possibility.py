@@ -9,8 +9,8 @@ Everything is done by divtool's own commands, each printed before it runs; a sto
   an answer; for sentences `--pool` responses of the untouched model, of which `select` takes k, far apart, from the
   better half by `checks`. All arms train on the same groups.
 - Quality is `checks`, the share of four rules that a response keeps: it ended by itself, is no longer than was asked
-  for, repeats no four words, and takes at most half of its content words from the prompt. Perplexity under the
-  untouched model stands beside it; it falls when a model narrows.
+  for, repeats no four words, and takes at most half of its content words from the prompt. Surprise, the mean negative
+  log-probability of a token under the untouched model, stands beside it; it falls when a model narrows.
 - Evaluation: k responses to each held-out prompt, by the numbers 1 to k where the arm has numbers, and once more with
   number 1 for all (`same`), the control. Everything is done for each `--seeds`: draws of the groups' numbers, training,
   responses. The unit of the intervals is the prompt, with the mean of its seeds.
@@ -32,7 +32,8 @@ from stages import Record, Stages, records, table
 UNTOUCHED, MANY, CHECKS, HEADLINE = "untouched", "one-to-many", "checks", "semantic_distance"
 # Prompt sets, and how many sentences and words an answer may have.
 FORMS = {"short": (("short-answers",), 1, 6), "sentences": (("dialogues", "story-openings"), 2, 50)}
-METRICS = (HEADLINE, "distinct_1", "distinct_2", "vendi", "words", CHECKS, "perplexity")
+METRICS = (HEADLINE, "vendi", "distinct_1", "distinct_2", "words", CHECKS)
+PAIRED = (HEADLINE, "different", "words", CHECKS, "surprise")
 NUMBERED = ("numbered", "possibility")
 
 
@@ -195,16 +196,50 @@ def content(text: str) -> list[str]:
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
-def units(folder: Path, seeds: Sequence[int]) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Values by side, metric and prompt, one a seed."""
+def units(bench: Bench) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Values by side, metric and prompt, one a seed.
+
+    Those of `eval`, and two more: how many of the k responses differ by more than case and marks at their ends, and
+    their mean surprise in nats a token.
+    """
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for seed in seeds:
-        path = folder / f"measures/{seed}.units.jsonl"
-        for line in records(path) if path.exists() else ():
-            if line["value"] is not None:
-                by_metric = found.setdefault(line["run"], {}).setdefault(line["metric"], {})
-                by_metric.setdefault(line["unit_id"], []).append(line["value"])
+
+    def add(side: str, metric: str, prompt_id: str, value: float | None) -> None:
+        if value is not None:
+            found.setdefault(side, {}).setdefault(metric, {}).setdefault(prompt_id, []).append(value)
+
+    for seed in bench.given.seeds:
+        path = bench.path(f"measures/{seed}.units.jsonl")
+        if not path.exists():
+            continue
+        for line in records(path):
+            add(line["run"], line["metric"], line["unit_id"], line["value"])
+        for label in bench.sides:
+            for prompt_id, group in groups_of(bench.path(f"runs/{slug(label)}-{seed}.checked.jsonl")).items():
+                texts = {record["response"].casefold().strip(" .!\"'*") for record in group}
+                add(slug(label), "different", prompt_id, len(texts))
+                known = [record["scores"]["perplexity"] for record in group]
+                add(slug(label), "surprise", prompt_id, float(np.mean([np.log(value) for value in known if value])))
     return found
+
+
+def groups_of(path: Path) -> dict[str, list[Record]]:
+    """Responses by prompt."""
+    found: dict[str, list[Record]] = {}
+    for record in records(path) if path.exists() else ():
+        found.setdefault(record["prompt_id"], []).append(record)
+    return found
+
+
+def mean_rows(bench: Bench) -> dict[tuple[str, str], float]:
+    """The measures of `eval` by side and metric, mean of the seeds."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for seed in bench.given.seeds:
+        path = bench.path(f"measures/{seed}.jsonl")
+        for row in records(path) if path.exists() else ():
+            if row["role"] != "reference" and row["value"] is not None:
+                values.setdefault((row["run"], row["metric"]), []).append(row["value"])
+    return {key: float(np.mean(each)) for key, each in values.items()}
 
 
 def interval(differences: Sequence[float]) -> tuple[float, float, float]:
@@ -227,28 +262,26 @@ def compared(own: dict[str, list[float]], base: dict[str, list[float]]) -> str:
 def tables(bench: Bench) -> Iterator[str]:
     """What was found."""
     given = bench.given
-    found = units(bench.folder, given.seeds)
+    found, means = units(bench), mean_rows(bench)
     sides = [(label, found[slug(label)]) for label in bench.sides if slug(label) in found]
     if not sides:
         return
     seeds = [seed for seed in given.seeds if bench.path(f"measures/{seed}.units.jsonl").exists()]
     title = f"{len(sides[0][1][HEADLINE])} held-out prompts, k {given.k}, T {given.temperature:g}, seeds {seeds}"
-    head = ("arm", *METRICS)
-    yield table(title, head, [(label, *(_mean(values.get(m, {})) for m in METRICS)) for label, values in sides])
+    rows = [(label, *(_number(means.get((slug(label), m))) for m in METRICS)) for label, _ in sides]
+    yield table(title, ("arm", *METRICS), rows)
     base = found.get(MANY)
     if base:
-        shown = (HEADLINE, "distinct_1", "distinct_2", "words", CHECKS, "perplexity")
-        rows = [(label, *(compared(own[m], base[m]) for m in shown)) for label, own in sides if label != MANY]
-        yield table("Difference from one-to-many [95 %]", ("arm", *shown), rows)
+        rows = [(label, *(compared(own[m], base[m]) for m in PAIRED)) for label, own in sides if label != MANY]
+        yield table("Difference from one-to-many [95 %]", ("arm", *PAIRED), rows)
     controls = [(label, own, found.get(slug(f"{label}, same number"))) for label, own in sides]
-    shown = (HEADLINE, "distinct_1", "distinct_2", CHECKS)
-    rows = [(label, *(compared(own[m], other[m]) for m in shown)) for label, own, other in controls if other]
-    yield table("Numbers 1 to k against number 1 for all [95 %]", ("arm", *shown), rows)
+    rows = [(label, *(compared(own[m], other[m]) for m in PAIRED)) for label, own, other in controls if other]
+    yield table("Numbers 1 to k against number 1 for all [95 %]", ("arm", *PAIRED), rows)
     yield table("Training", ("arm", "seed", "updates", "CE before", "CE after", "UL after", "s"), training(bench))
 
 
-def _mean(values: dict[str, list[float]]) -> str:
-    return f"{np.mean([np.mean(value) for value in values.values()]):.3f}" if values else "–"
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def training(bench: Bench) -> Iterator[tuple[Any, ...]]:
