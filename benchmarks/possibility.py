@@ -176,7 +176,7 @@ class Bench(Stages):
         base = files.pop(MANY)
         words = ["--baseline", f"{slug(MANY)}={base}"]
         words += [part for label, file in files.items() for part in ("--run", f"{slug(label)}={file}")]
-        self.run("measures/bias.jsonl", "eval", "--task", "bias", *words)
+        self.run("measures/bias.jsonl", "eval", "--task", "bias", "--prefill", "off", *words)
 
 
 def slug(label: str) -> str:
@@ -231,6 +231,24 @@ def groups_of(path: Path) -> dict[str, list[Record]]:
     return found
 
 
+def at_equal_words(own: dict[str, dict[str, list[float]]], base: dict[str, dict[str, list[float]]]) -> str:
+    """Paired difference in distance where both sides have as many words: the intercept of a line over prompts."""
+    both = sorted(own[HEADLINE].keys() & base[HEADLINE].keys())
+    far, longer = (
+        np.array([np.mean(own[metric][name]) - np.mean(base[metric][name]) for name in both])
+        for metric in (HEADLINE, "words")
+    )
+    draws = np.random.default_rng(0).integers(len(both), size=(10_000, len(both)))
+    places = np.vstack([np.arange(len(both)), draws])
+    x, y = longer[places], far[places]
+    x_mean, y_mean = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
+    spread = ((x - x_mean) ** 2).sum(1)
+    slope = ((x - x_mean) * (y - y_mean)).sum(1) / np.where(spread > 0, spread, 1.0)
+    at_zero = y_mean[:, 0] - slope * x_mean[:, 0]
+    low, high = np.quantile(at_zero[1:], [0.025, 0.975])
+    return f"{at_zero[0]:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
 def mean_rows(bench: Bench) -> dict[tuple[str, str], float]:
     """The measures of `eval` by side and metric, mean of the seeds."""
     values: dict[tuple[str, str], list[float]] = {}
@@ -272,8 +290,11 @@ def tables(bench: Bench) -> Iterator[str]:
     yield table(title, ("arm", *METRICS), rows)
     base = found.get(MANY)
     if base:
-        rows = [(label, *(compared(own[m], base[m]) for m in PAIRED)) for label, own in sides if label != MANY]
-        yield table("Difference from one-to-many [95 %]", ("arm", *PAIRED), rows)
+        others = [(label, own) for label, own in sides if label != MANY]
+        rows = [
+            (label, at_equal_words(own, base), *(compared(own[m], base[m]) for m in PAIRED)) for label, own in others
+        ]
+        yield table("Difference from one-to-many [95 %]", ("arm", f"{HEADLINE} at equal words", *PAIRED), rows)
     controls = [(label, own, found.get(slug(f"{label}, same number"))) for label, own in sides]
     rows = [(label, *(compared(own[m], other[m]) for m in PAIRED)) for label, own, other in controls if other]
     yield table("Numbers 1 to k against number 1 for all [95 %]", ("arm", *PAIRED), rows)
