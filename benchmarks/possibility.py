@@ -12,7 +12,7 @@ Everything is done by divtool's own commands, each printed before it runs; a sto
   for, repeats no four words, and takes at most half of its content words from the prompt. Surprise, the mean negative
   log-probability of a token under the untouched model, stands beside it; it falls when a model narrows.
 - Evaluation: k responses to each held-out prompt, by the numbers 1 to k where the arm has numbers, and once more with
-  number 1 for all (`same`), the control. Everything is done for each `--seeds`: draws of the groups' numbers, training,
+  number 1 for all (`same`), the control; `--warmer` asks one-to-many at other temperatures too. Everything is done for each `--seeds`: draws of the groups' numbers, training,
   responses. The unit of the intervals is the prompt, with the mean of its seeds.
 """
 
@@ -62,6 +62,8 @@ class Bench(Stages):
             found[label] = label
             if words[0] in NUMBERED:
                 found[f"{label}, same number"] = label
+            if label == MANY:
+                found |= {f"{label}, T {temperature:g}": label for temperature in self.given.warmer}
         return found
 
     def everything(self) -> None:
@@ -118,7 +120,7 @@ class Bench(Stages):
     def responses(self, label: str, adapter: Path | None, seed: int) -> None:
         """Responses to each held-out prompt, with their scores."""
         self.path("runs").mkdir(exist_ok=True)
-        words: list[Any] = ["-n", self.given.k, *self.decoding(self.given.temperature, seed)]
+        words: list[Any] = ["-n", self.given.k, *self.decoding(self.temperature(label), seed)]
         words += [] if adapter is None else ["--adapter", adapter]
         words += self.form(label)
         stem = f"runs/{slug(label)}-{seed}"
@@ -138,6 +140,11 @@ class Bench(Stages):
             bool(said) and sum(word in asked for word in said) <= len(said) / 2,
         )
         return {**record, "scores": {**scores, CHECKS: sum(rules) / len(rules)}}
+
+    def temperature(self, label: str) -> float:
+        """The temperature of a side."""
+        _, marked, own = label.partition(", T ")
+        return float(own) if marked else self.given.temperature
 
     def form(self, label: str) -> list[str]:
         """How an arm is asked."""
@@ -166,7 +173,7 @@ class Bench(Stages):
         seed, files = self.given.seeds[0], {}
         prompts = self.run("bias.prompts.jsonl", "prompts", "bias")
         for label, arm in self.sides.items():
-            if label.endswith("same number"):
+            if "," in label:  # A control.
                 continue
             words: list[Any] = ["-n", self.given.attributes, *self.decoding(1.0, seed)]
             words += [] if arm is None else ["--adapter", self.path(f"adapters/{slug(arm)}-{seed}")]
@@ -332,6 +339,7 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--temperature", type=float, default=0.75)
+    parser.add_argument("--warmer", type=float, nargs="*", default=[], help="temperatures of one-to-many besides")
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--weights", type=float, nargs="+", default=[0.5], help="of the unlikelihood loss")
     parser.add_argument("--arms", nargs="+", default=["one-to-one", MANY, *NUMBERED])
