@@ -12,8 +12,9 @@ Everything is done by divtool's own commands, each printed before it runs; a sto
   for, repeats no four words, and takes at most half of its content words from the prompt. Surprise, the mean negative
   log-probability of a token under the untouched model, stands beside it; it falls when a model narrows.
 - Evaluation: k responses to each held-out prompt, by the numbers 1 to k where the arm has numbers, and once more with
-  number 1 for all (`same`), the control; `--warmer` asks one-to-many at other temperatures too. Everything is done for each `--seeds`: draws of the groups' numbers, training,
-  responses. The unit of the intervals is the prompt, with the mean of its seeds.
+  number 1 for all (`same`), the control; `--warmer` asks one-to-many at other temperatures too. Everything is done for
+  each of `--seeds`: draws of the groups' numbers, training, responses. The unit of the intervals is the prompt, with
+  the mean of its seeds.
 """
 
 from __future__ import annotations
