@@ -22,6 +22,7 @@ from typing import Any
 from side_by_side import alone, peak_mib, ratio
 
 SELECTED = 8
+FORMS = ("recipe", "plain", "packed", "a row a pass")
 
 
 def lesson(k: int, prompt: int, response: int, vocabulary: int) -> Any:
@@ -100,12 +101,13 @@ def steps(options: argparse.Namespace, k: int) -> dict[str, Callable[[], float]]
 
         return step
 
-    return {
-        "recipe": recipe_step(model, settings, group),
-        "plain": ours("batched", None),
-        "packed": ours("packed", None),
-        "a row a pass": ours("packed", 1),
+    made = {
+        "recipe": lambda: recipe_step(model, settings, group),
+        "plain": lambda: ours("batched", None),
+        "packed": lambda: ours("packed", None),
+        "a row a pass": lambda: ours("packed", 1),
     }
+    return {name: made[name]() for name in made if name in options.forms}
 
 
 def compare(options: argparse.Namespace, k: int) -> None:
@@ -125,8 +127,8 @@ def compare(options: argparse.Namespace, k: int) -> None:
             cpu[name].append(time.process_time() - used)
     print(f"k {k}, prompts of {options.prompt} tokens, responses of {options.response}; losses within {apart:.0e}")
     for name in forms:
-        over = [f"{base} over it {ratio(wall[base], wall[name])}, CPU {ratio(cpu[base], cpu[name])}" for base in
-                ("recipe", "plain")]  # fmt: skip
+        bases = [base for base in ("recipe", "plain") if base in forms and base != name]
+        over = [f"{base} over it {ratio(wall[base], wall[name])}, CPU {ratio(cpu[base], cpu[name])}" for base in bases]
         peak = "" if options.quick else f"; peak {peak_mib(__file__, f'{k}:{name}', options):,.0f} MiB"
         print(f"  {name:22} {sorted(wall[name])[len(wall[name]) // 2]:6.2f} s; {'; '.join(over)}{peak}")
 
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--k", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--prompt", type=int, default=80)
     parser.add_argument("--response", type=int, default=24, help="tokens of a response, its end included")
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS, help="recipe holds all logits at once")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="no memory")
