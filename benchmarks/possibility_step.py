@@ -129,8 +129,8 @@ def compare(options: argparse.Namespace, k: int) -> None:
     for name in forms:
         bases = [base for base in ("recipe", "plain") if base in forms and base != name]
         over = [f"{base} over it {ratio(wall[base], wall[name])}, CPU {ratio(cpu[base], cpu[name])}" for base in bases]
-        peak = "" if options.quick else f"; peak {peak_mib(__file__, f'{k}:{name}', options):,.0f} MiB"
-        print(f"  {name:22} {sorted(wall[name])[len(wall[name]) // 2]:6.2f} s; {'; '.join(over)}{peak}")
+        peak = [] if options.quick else [f"peak {peak_mib(__file__, f'{k}:{name}', options):,.0f} MiB"]
+        print("; ".join([f"  {name:14} {sorted(wall[name])[len(wall[name]) // 2]:6.2f} s", *over, *peak]), flush=True)
 
 
 def main() -> None:
