@@ -4,7 +4,8 @@ An update learns one group of k responses under k numbers: k wanted sequences an
 
 - `recipe`: all k x k sequences as one padded batch, logits at every place, one backward pass;
 - `plain`: `--no-pack`, the same sequences in chunks, logits behind the prompt only;
-- `packed`: what `train` does, one sequence in which all share the prompt up to the number;
+- `packed`: what `train` does, one sequence in which all share the prompt up to the number, or one a number, whichever
+  costs less;
 - `a row a pass`: `--rows-per-chunk 1`, one sequence a number.
 
 Each round makes an update of every form in turn, so that a busy minute hits all of them; what counts is the ratio

@@ -12,6 +12,8 @@ from .lessons import Branch, Lesson, Row
 
 # Tokens of a forward pass, where the user does not say how many rows it has.
 TOKENS = 2048
+# At a sequence of so many tokens attention takes as long as the rest of a layer: SmolLM2-135M on a CPU.
+_ATTENTION = 1700
 
 
 class PackedRow:
@@ -55,14 +57,21 @@ def packed_rows(lesson: Lesson, *, unlikely: bool, joined: bool) -> list[PackedR
     Args:
         lesson: The group.
         unlikely: With the unwanted responses.
-        joined: As one row, where that fits a forward pass: the prompts differ only from the number on.
+        joined: As one row, where that fits a forward pass and costs less: the prompts differ only from the number on,
+            but attention grows with the square of a sequence.
     """
     parts = [row.part(unlikely) for row in lesson.rows]
+    rows = [PackedRow(lesson, part) for part in parts]
     if joined and len(parts) > 1 and len({row.prompt_ids[0] for row in parts}) == 1:
         whole = PackedRow(lesson, _joined(parts))
-        if whole.tokens <= TOKENS:
+        if whole.tokens <= TOKENS and _cost(whole) < sum(map(_cost, rows)):
             return [whole]
-    return [PackedRow(lesson, part) for part in parts]
+    return rows
+
+
+def _cost(row: PackedRow) -> int:
+    """How long a row takes, in an arbitrary unit."""
+    return row.tokens * (_ATTENTION + row.tokens)
 
 
 def _joined(rows: Sequence[Row]) -> Row:
