@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
 from itertools import product
 
 import orjson
@@ -14,14 +13,11 @@ from ..draws import generator
 from ..errors import UsageError
 from ..jsonl import Record, Row
 from ..possibility.groups import labelled
-
-
-def _text(name: str) -> str:
-    return resources.files("divtool.prompts").joinpath(*name.split("/")).read_text(encoding="utf-8").strip()
+from .strategies import shipped
 
 
 def _lines(name: str) -> list[str]:
-    return [line.strip() for line in _text(name).splitlines() if line.strip()]
+    return [line.strip() for line in shipped(name).splitlines() if line.strip()]
 
 
 @cache
@@ -42,7 +38,7 @@ def story_eval(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     """
     triplets = evaluation_triplets()
     _check_count("story-eval", count, len(triplets))
-    template = _text("story/prompt.txt")
+    template = shipped("story/prompt.txt")
     for number, words in enumerate(triplets[:count]):
         yield _story(f"story-eval-{number:02d}", template, words)
 
@@ -74,7 +70,7 @@ def aut(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     """
     objects = _lines("eval/objects.txt")
     _check_count("aut", count, len(objects))
-    template = _text("eval/aut.txt")
+    template = shipped("eval/aut.txt")
     for number, name in enumerate(objects[:count]):
         yield {"prompt_id": f"aut-{number:02d}", "prompt": template.replace("{object}", name), "object": name}
 
@@ -126,7 +122,7 @@ def story_triplets(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     whole = sizes[0] * sizes[1] * sizes[2]
     count = 100 if count is None else count
     _check_count("story-triplets", count, whole)
-    template = _text("story/prompt.txt")
+    template = shipped("story/prompt.txt")
     for number, place in enumerate(generator(seed, "story-triplets").permutation(whole)[:count]):
         noun, rest = divmod(int(place), sizes[1] * sizes[2])
         words = (lists[0][noun], lists[1][rest // sizes[2]], lists[2][rest % sizes[2]])
@@ -146,7 +142,7 @@ def scenes(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     pairs = list(product(_lines("scenes/places.txt"), _lines("scenes/times.txt")))
     count = 100 if count is None else count
     _check_count("scenes", count, len(pairs))
-    template = _text("scenes/prompt.txt")
+    template = shipped("scenes/prompt.txt")
     for number, place in enumerate(generator(seed, "scenes").permutation(len(pairs))[:count]):
         where, when = pairs[int(place)]
         prompt = template.replace("{place}", where).replace("{time}", when)
@@ -165,7 +161,7 @@ def dialogues(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     """
     contexts = [orjson.loads(line)["context"] for line in _lines("possibility/dialogues.jsonl")]
     _check_count("dialogues", count, len(contexts))
-    template = _text("possibility/dialogue.txt")
+    template = shipped("possibility/dialogue.txt")
     for number, context in enumerate(contexts[:count]):
         yield {
             "prompt_id": f"dialogues-{number:02d}",
@@ -185,7 +181,7 @@ def story_openings(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     """
     openings = _lines("possibility/openings.txt")
     _check_count("story-openings", count, len(openings))
-    template = _text("possibility/opening.txt")
+    template = shipped("possibility/opening.txt")
     for number, opening in enumerate(openings[:count]):
         yield {"prompt_id": f"story-openings-{number:02d}", "prompt": template.replace("{opening}", opening)}
 
@@ -202,7 +198,7 @@ def short_answers(count: int | None = None, seed: int = 0) -> Iterator[Record]:
     """
     requests = [orjson.loads(line) for line in _lines("possibility/short.jsonl")]
     _check_count("short-answers", count, len(requests))
-    template = _text("possibility/short-answer.txt")
+    template = shipped("possibility/short-answer.txt")
     for number, request in enumerate(requests[:count]):
         prompt = template.replace("{question}", request["question"])
         yield {"prompt_id": f"short-answers-{number:03d}", "prompt": prompt, "responses": request["responses"]}
@@ -215,7 +211,7 @@ def _single(name: str, count: int | None) -> Iterator[Record]:
         UsageError: More than that one.
     """
     _check_count(name, count, 1)
-    yield {"prompt_id": name, "prompt": _text(f"eval/{name}.txt")}
+    yield {"prompt_id": name, "prompt": shipped(f"eval/{name}.txt")}
 
 
 def _story(prompt_id: str, template: str, words: tuple[str, ...]) -> Record:
