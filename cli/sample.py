@@ -132,7 +132,14 @@ def sample(
         Literal["auto", "transformers", "endpoint", "echo"],
         typer.Option("--backend", help="echo: a seeded fake model for tests.", rich_help_panel="The model"),
     ] = "auto",
-    dtype: o.Dtype = "auto",
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(
+            "--dtype",
+            help="Number format; auto: bfloat16 on an accelerator, on a CPU whichever is found to be faster.",
+            rich_help_panel="The model",
+        ),
+    ] = "auto",
     device: o.Device = "auto",
     four_bit: o.FourBit = None,
     trust_remote_code: o.TrustRemoteCode = False,
@@ -142,7 +149,10 @@ def sample(
     min_p: o.MinP = 0.0,
     repetition_penalty: o.RepetitionPenalty = 1.0,
     max_new_tokens: o.MaxNewTokens = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chats drawn together.")] = 64,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, help="Responses drawn together (128 on a CPU, as far as memory goes)."),
+    ] = None,
     seed: o.Seed = 0,
     resume: o.Resume = False,
     on_error: o.OnError = "stop",
@@ -207,7 +217,8 @@ def sample(
     )
     loading = LoadOptions(
         adapter=adapter,
-        dtype=dtype,
+        # Draws may be rounded more than probabilities that are to be compared.
+        dtype="fastest" if dtype == "auto" and server is None else dtype,
         device=device,
         four_bit=bool(four_bit),
         trust_remote_code=trust_remote_code,

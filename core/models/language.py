@@ -13,6 +13,7 @@ from ..errors import DivtoolError, UsageError
 from .embedded import LANGUAGE_MODELS, converted
 from .names import check_adapter, check_model_name
 from .options import LoadOptions
+from .speed import fastest_dtype
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -47,6 +48,12 @@ class LanguageModel:
         configured = self.model.generation_config.eos_token_id
         ids = configured if isinstance(configured, list) else [configured]
         return frozenset(i for i in (*ids, self.tokenizer.eos_token_id) if i is not None)
+
+    @property
+    def context(self) -> int | None:
+        """The most tokens that the model takes, or None where its configuration does not say."""
+        most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return None if most is None else int(most)
 
     @property
     def number_format(self) -> str:
@@ -148,15 +155,26 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 def _loaded(name: str, source: str, options: LoadOptions, device: torch.device) -> Any:
     from transformers import AutoModelForCausalLM
 
-    dtype = pick_dtype(options.dtype, device)
-    extra: dict[str, Any] = {"quantization_config": nf4(dtype)} if options.four_bit else {}
     try:
+        dtype = _dtype(source, options, device)
+        extra: dict[str, Any] = {"quantization_config": nf4(dtype)} if options.four_bit else {}
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, device_map={"": device}, trust_remote_code=options.trust_remote_code, **extra
         )
     except (OSError, ValueError) as error:
         raise DivtoolError(_not_found(name, error)) from error
     return model
+
+
+def _dtype(source: str, options: LoadOptions, device: torch.device) -> torch.dtype:
+    if options.dtype != "fastest":
+        return pick_dtype(options.dtype, device)
+    if device.type != "cpu" or options.four_bit:
+        return pick_dtype("auto", device)
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(source, trust_remote_code=options.trust_remote_code)
+    return fastest_dtype(config.get_text_config().hidden_size)
 
 
 def nf4(dtype: torch.dtype) -> Any:

@@ -36,7 +36,8 @@ class LoadOptions:
 
     Attributes:
         adapter: Folder of a LoRA adapter to put on it, or None.
-        dtype: "auto" (bfloat16 on an accelerator that has it, float32 on a CPU) or a name.
+        dtype: "auto" (bfloat16 on an accelerator that has it, float32 on a CPU), "fastest" (the same, but measured on
+            a CPU), or a name.
         device: "auto" (CUDA, then Apple's MPS, then the CPU) or a torch device.
         four_bit: NF4 with double quantisation through bitsandbytes.
         merge: Fold the adapter into the weights: faster to run, no longer to be trained.

@@ -27,7 +27,6 @@ class EndpointBackend:
         skip: A request that the server refuses for good gives a draw that is `refused`, instead of ending the run.
 
     Attributes:
-        at_once: How many requests are under way at a time.
         refused: Responses that the server refused.
     """
 
@@ -35,13 +34,16 @@ class EndpointBackend:
 
     def __init__(self, server: Endpoint, model: str, *, plain: bool = False, skip: bool = False) -> None:
         self.name = model
-        self.at_once = server.at_once
         self.refused = 0
         self._server, self._plain, self._skip = server, plain, skip
         self._several = True
         self._lock = threading.Lock()
         self._drawn = self._empty = self._sets = self._alike = 0
         self._refusal: RequestRefused | None = None
+
+    def begin(self, each: int, most: int | None) -> int:
+        """How many calls of `draw` it can have under way: as many as requests, however many responses those are for."""
+        return self._server.at_once
 
     def draw(
         self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ignore_tokens

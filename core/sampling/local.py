@@ -1,4 +1,4 @@
-"""Local generation: one prefill a distinct chat, a random stream a record, finished rows leave the batch.
+"""Local generation: a random stream a response, one prefill a distinct chat, places that are filled again at once.
 
 The loop is our own because `transformers.generate` draws a whole batch from one random stream: there a record's text
 changes with the batch that it happens to be in.
@@ -6,31 +6,29 @@ changes with the batch that it happens to be in.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from ..draws import generator
+from ..errors import DivtoolError
 from ..models.chat import chat_ids
 from .backend import Decoding, Draw, Request, ignore_tokens
-from .cache import with_room
-from .tokens import draw_tokens
+from .engine import Engine
+from .rows import Row
+from .slots import fits, wide, window
+from .static import draw_static
 
 if TYPE_CHECKING:
     from ..models.language import LanguageModel
 
-# Rows are dropped from the cache when this share of them has finished: each drop copies what is left of the cache.
-_COMPACT_AT = 0.2
-# Tokens of one prefill pass on a CPU and on an accelerator. A CPU gains nothing from more, and loses time to the
-# system, which has to find fresh pages for every large temporary.
-_PREFILL_TOKENS = (2048, 65536)
+_GIVEN_UP = "given up"
 
 
 class LocalBackend:
-    """Draws from a model in this process.
+    """Draws from a model in this process; may be asked by several threads at a time.
 
     Args:
         language_model: The loaded model with its tokenizer.
@@ -42,160 +40,181 @@ class LocalBackend:
         self.parameters: int | None = language_model.model.num_parameters()
         self._lm = language_model
         self._thinking = thinking
+        self._engine = Engine(language_model)
+        self._lock = threading.Lock()
+        self._new: list[_Job] = []
+        self._jobs: list[_Job] = []
+        self._running = False
 
     @property
     def language_model(self) -> LanguageModel:
         """The model with its tokenizer, for whoever needs the probabilities of given texts."""
         return self._lm
 
-    @torch.inference_mode()
+    def begin(self, each: int, most: int | None) -> int:
+        """How many calls of `draw`, of so many responses each, keep the model busy.
+
+        Args:
+            each: Responses a call.
+            most: Responses that may be drawn together; None leaves it to the backend.
+        """
+        self._engine.most = most or self._engine.most
+        return -(-self._engine.most // each)
+
     def draw(
         self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ignore_tokens
     ) -> list[Draw]:
-        """One draw a request, in order."""
-        batch = _Batch(self._lm, requests, decoding, self._thinking)
-        while batch.active:
-            on_tokens(batch.step())
-        return [self._finished(row) for row in batch.rows]
+        """One draw a request, in order.
 
-    def _finished(self, row: _RowState) -> Draw:
-        text = self._lm.tokenizer.decode([*row.prefill, *row.ids], skip_special_tokens=True)
+        Raises:
+            DivtoolError: A chat is longer than the model's context, or refused by its template.
+        """
+        job = _Job(requests, decoding, on_tokens)
+        with self._lock:
+            self._new.append(job)
+            if not self._running:
+                self._running = True
+                # No daemon: the interpreter must not end while a thread of its computes.
+                threading.Thread(target=self._run).start()
+        try:
+            job.ended.wait()
+        except BaseException:
+            job.cancelled = True
+            raise
+        if job.error is not None:
+            raise job.error
+        return job.draws
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        with self._lock:
+            for job in (*self._new, *self._jobs):
+                job.cancelled = True
+
+    def progress(self) -> str:
+        """What went wrong so far: nothing that would have to be shown."""
+        return ""
+
+    def conclude(self) -> list[str]:
+        """What there is to say at the end."""
+        if not self._engine.halved:
+            return []
+        most = self._engine.most
+        return [
+            f"memory ran out: {most} responses were drawn together at the end; --batch-size {most} begins with that"
+        ]
+
+    def _run(self) -> None:
+        """Draw until nobody waits any more."""
+        try:
+            with torch.inference_mode():
+                while self._take_on():
+                    self._step()
+                self._engine.rest()
+        except BaseException as error:
+            with self._lock:
+                self._running = False
+                failed, self._jobs, self._new = [*self._jobs, *self._new], [], []
+            self._engine.drop(row for job in failed for row in job.rows)
+            for job in failed:
+                job.fail(error)
+
+    def _take_on(self) -> bool:
+        """Begin with new jobs and leave cancelled ones; the answer is whether there is something to do."""
+        with self._lock:
+            new, self._new = self._new, []
+            self._jobs += new
+            if not self._jobs:
+                self._running = False
+                return False
+        for job in new:
+            self._prepare(job)
+        for job in [job for job in self._jobs if job.cancelled]:
+            self._engine.drop(job.rows)
+            job.fail(DivtoolError(_GIVEN_UP))
+        self._jobs = [job for job in self._jobs if not job.ended.is_set()]
+        return True
+
+    def _prepare(self, job: _Job) -> None:
+        try:
+            job.rows = [self._row(request, job.decoding) for request in job.requests]
+            longest = max((len(row.chat) + row.limit for row in job.rows), default=0)
+            if self._slotted and (self._window is None or wide(longest) < self._window):
+                self._engine.add(job.rows)
+            else:
+                self._draw_static(job)
+        except DivtoolError as error:
+            job.fail(error)
+
+    def _draw_static(self, job: _Job) -> None:
+        for start in range(0, len(job.rows), self._engine.most):
+            draw_static(self._lm, job.rows[start : start + self._engine.most], job.tell)
+
+    def _step(self) -> None:
+        """Draw a token of every response that has a place, and let those go on that wait for what is done."""
+        if self._engine.busy:
+            self._engine.step()
+        for job in self._jobs:
+            if job.cancelled:
+                continue  # Left at the next step.
+            job.tell()
+            if all(row.done for row in job.rows):
+                job.draws = [self._finished(row) for row in job.rows]
+                job.ended.set()
+
+    @cached_property
+    def _slotted(self) -> bool:
+        return fits(self._lm)
+
+    @cached_property
+    def _window(self) -> int | None:
+        return window(self._lm)
+
+    def _row(self, request: Request, decoding: Decoding) -> Row:
+        tokenizer, context = self._lm.tokenizer, self._lm.context
+        opened = chat_ids(tokenizer, request.messages, thinking=self._thinking)
+        # Tokens of its own, so that the beginning of an answer does not depend on the chat before it.
+        begun = tokenizer(request.prefill, add_special_tokens=False)["input_ids"] if request.prefill else []
+        chat = (*opened, *begun)
+        if context is not None and len(chat) >= context:
+            raise DivtoolError(
+                f"prompt_id '{request.draw[1]}': {len(chat):,} tokens, and the context of {self.name} ends at "
+                f"{context:,}; shorten the prompt, or take a model with a longer context"
+            )
+        return Row.of(request, chat, len(begun), decoding, context)
+
+    def _finished(self, row: Row) -> Draw:
+        given = row.chat[len(row.chat) - row.prefill :]
+        text = self._lm.tokenizer.decode([*given, *row.ids], skip_special_tokens=True)
         return Draw(text.strip(), len(row.ids), "stop" if row.stopped else "length", row.logprob, int(row.stopped))
 
 
-@dataclass(slots=True)
-class _RowState:
-    """What is known of one response while it grows."""
+class _Job:
+    """The responses that one call waits for."""
 
-    uniforms: np.ndarray[Any, np.dtype[np.float64]]
-    prefill: tuple[int, ...] = ()
-    ids: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    stopped: bool = False
+    def __init__(self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None]) -> None:
+        self.requests, self.decoding, self.on_tokens = requests, decoding, on_tokens
+        self.rows: list[Row] = []
+        self.draws: list[Draw] = []
+        self.ended = threading.Event()
+        self.error: BaseException | None = None
+        self.cancelled = False
+        self._told = 0
 
+    def tell(self) -> None:
+        """Say how many tokens were drawn since the last time.
 
-class _Batch:
-    """The rows that are drawn together, their cache, and the logits of the next position."""
+        Raises:
+            DivtoolError: Nobody waits for them any more.
+        """
+        if self.cancelled:
+            raise DivtoolError(_GIVEN_UP)
+        drawn = sum(len(row.ids) for row in self.rows)
+        if drawn > self._told:
+            self.on_tokens(drawn - self._told)
+            self._told = drawn
 
-    def __init__(
-        self, lm: LanguageModel, requests: Sequence[Request], decoding: Decoding, thinking: bool | None
-    ) -> None:
-        self._lm = lm
-        self._thinking = thinking
-        self._decoding = decoding
-        limit = decoding.max_new_tokens
-        prefills = {request.prefill: self._prefill_ids(request.prefill) for request in requests}
-        self.rows = [
-            _RowState(generator(*request.draw).random(limit), prefills[request.prefill]) for request in requests
-        ]
-        self.active = list(range(len(requests)))
-        self._position = 0
-        self._prefill(requests)
-
-    def _prefill_ids(self, text: str) -> tuple[int, ...]:
-        """The beginning of an answer as tokens of its own, so that it does not depend on the chat before it."""
-        return tuple(self._lm.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
-
-    def _prefill(self, requests: Sequence[Request]) -> None:
-        """Run each distinct chat once, then copy its cache to every row that shares it."""
-        begun = [(request.messages, row.prefill) for request, row in zip(requests, self.rows, strict=True)]
-        chats = list(dict.fromkeys(begun))
-        place = {chat: number for number, chat in enumerate(chats)}
-        opened = (chat_ids(self._lm.tokenizer, messages, thinking=self._thinking) for messages, _ in chats)
-        sequences = [[*opening, *answer] for opening, (_, answer) in zip(opened, chats, strict=True)]
-        ids, mask = _left_padded(sequences, self._lm.pad_id)
-        ids, mask = ids.to(self._lm.device), mask.to(self._lm.device)
-        rows = max(1, _PREFILL_TOKENS[ids.device.type != "cpu"] // ids.shape[1])
-        outputs = [
-            self._lm.model(
-                input_ids=part, attention_mask=seen, position_ids=_positions(seen), use_cache=True, logits_to_keep=1
-            )
-            for part, seen in zip(torch.split(ids, rows), torch.split(mask, rows), strict=True)
-        ]
-        owner = torch.tensor([place[chat] for chat in begun], device=ids.device)
-        self._cache = with_room([output.past_key_values for output in outputs])
-        self._mask = mask[owner]
-        self._logits = _drawable(torch.cat([output.logits[:, -1] for output in outputs])[owner])
-        self._seen = self._occurring(ids, mask)[owner] if self._decoding.repetition_penalty != 1 else None
-        if len(chats) < len(requests):
-            self._cache.batch_select_indices(owner)
-
-    def _occurring(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Which tokens of the vocabulary each row of ids holds, [rows, vocabulary], padding apart."""
-        ids, mask = ids.to(self._logits.device), mask.to(self._logits.device)
-        # A padded place counts as another of the row's last token, which is no padding: rows are padded on the left.
-        real = torch.where(mask.bool(), ids, ids[:, -1:])
-        seen = torch.zeros(len(ids), self._logits.shape[-1], dtype=torch.bool, device=ids.device)
-        return seen.scatter_(1, real, True)
-
-    def step(self) -> int:
-        """Draw one token for each active row; the answer is how many were kept."""
-        numbers = np.array([self.rows[row].uniforms[self._position] for row in self.active])
-        uniforms = torch.from_numpy(numbers).to(self._logits.device)
-        tokens, logprobs = draw_tokens(self._logits, uniforms, self._decoding, self._seen)
-        if self._seen is not None:
-            self._seen.scatter_(1, tokens[:, None], True)
-        drawn = self._record(tokens.tolist(), logprobs.tolist())
-        self._position += 1
-        going = [place for place, row in enumerate(self.active) if not self._done(self.rows[row])]
-        if going:
-            self._forward(self._compacted(tokens.to(self._lm.device), going))
-        else:
-            self.active = []
-        return drawn
-
-    def _record(self, tokens: list[int], logprobs: list[float]) -> int:
-        drawn = 0
-        for place, row in enumerate(self.active):
-            state = self.rows[row]
-            if self._done(state):
-                continue  # Finished, and not yet taken out of the batch.
-            drawn += 1
-            state.ids.append(tokens[place])
-            state.logprob += logprobs[place]
-            state.stopped = tokens[place] in self._lm.end_ids
-        return drawn
-
-    def _done(self, state: _RowState) -> bool:
-        return state.stopped or len(state.ids) >= self._decoding.max_new_tokens
-
-    def _compacted(self, tokens: torch.Tensor, going: list[int]) -> torch.Tensor:
-        """Leave finished rows behind, once there are enough of them."""
-        if len(going) > len(self.active) * (1 - _COMPACT_AT):
-            return tokens
-        keep = torch.tensor(going, device=tokens.device)
-        self._cache.batch_select_indices(keep)
-        self._mask = self._mask[keep]
-        if self._seen is not None:
-            self._seen = self._seen[keep.to(self._seen.device)]
-        self.active = [self.active[place] for place in going]
-        return tokens[keep]
-
-    def _forward(self, tokens: torch.Tensor) -> None:
-        self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], dim=1)
-        output = self._lm.model(
-            input_ids=tokens[:, None],
-            attention_mask=self._mask,
-            position_ids=_positions(self._mask)[:, -1:],
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        self._cache = output.past_key_values
-        self._logits = _drawable(output.logits[:, -1])
-
-
-def _drawable(logits: torch.Tensor) -> torch.Tensor:
-    """Logits in float32, where float64 can be computed with too: Apple's MPS cannot."""
-    logits = logits.float()
-    return logits.cpu() if logits.device.type == "mps" else logits
-
-
-def _left_padded(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(len(sequence) for sequence in sequences)
-    ids = torch.tensor([[pad_id] * (width - len(s)) + list(s) for s in sequences])
-    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences])
-    return ids, mask
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    return (mask.cumsum(-1) - 1).clamp(min=0)
+    def fail(self, error: BaseException) -> None:
+        """Let the call end with an error."""
+        self.error = error
+        self.ended.set()

@@ -1,4 +1,4 @@
-"""Several batches at a time, for a backend that mostly waits."""
+"""Several batches at a time, for a backend that draws for several callers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ _WINDOW = 4  # batches begun for each that can be at work: what one slow batch m
 
 @runtime_checkable
 class Waiting(Protocol):
-    """A backend whose draws take time elsewhere, and may be asked for from several threads.
+    """A backend whose draws take time elsewhere, and may be asked for from several threads."""
 
-    Attributes:
-        at_once: How many draws it has under way at a time.
-    """
+    def begin(self, each: int, most: int | None) -> int:
+        """How many calls of `draw` it can have under way at a time.
 
-    at_once: int
+        Args:
+            each: Responses a call.
+            most: Responses that may be drawn together; None leaves it to the backend.
+        """
 
     def cancel(self) -> None:
         """Give up what is under way."""
@@ -44,13 +46,16 @@ class Overlap:
     Args:
         backend: Where draws come from.
         waiting: The same backend.
+        each: Responses a batch.
+        most: Responses that may be drawn together; None leaves it to the backend.
     """
 
-    def __init__(self, backend: Backend, waiting: Waiting) -> None:
+    def __init__(self, backend: Backend, waiting: Waiting, each: int, most: int | None) -> None:
         self.name, self.parameters = backend.name, backend.parameters
         self._backend, self._waiting = backend, waiting
         # A few more than can be under way, so that one is ready whenever another has ended.
-        workers = waiting.at_once + waiting.at_once // 4 + 1
+        calls = waiting.begin(each, most)
+        workers = calls + calls // 4 + 1
         self._window = _WINDOW * workers
         self._free = threading.Semaphore(workers)
         self._baton = threading.Lock()

@@ -15,6 +15,8 @@ from .cleaning import Clean, cleaned
 from .overlap import Overlap, Waiting
 from .strategies import Strategy
 
+_BATCH = 64  # chats at a time, for a backend that draws them by itself
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOptions:
@@ -23,7 +25,7 @@ class SampleOptions:
     Attributes:
         samples: Chats a prompt, at each setting of the decoding.
         seed: Fixes every draw, with the prompt's id, the sample index and the turn.
-        batch_size: Chats drawn together at one setting; changes speed and memory, not the draws.
+        batch_size: Responses drawn together; changes speed and memory, not the draws; None suits the backend.
         decoding: Temperature and truncation.
         further: Other settings that every prompt is asked at too.
         prefill: How every response begins; counted as part of it, and not drawn.
@@ -33,7 +35,7 @@ class SampleOptions:
 
     samples: int = 4
     seed: int = 0
-    batch_size: int = 64
+    batch_size: int | None = None
     decoding: Decoding = field(default_factory=Decoding)
     further: tuple[Decoding, ...] = ()
     prefill: str = ""
@@ -86,8 +88,12 @@ class Sampler:
         options: SampleOptions,
         on_tokens: Callable[[int], None] = ignore_tokens,
     ) -> None:
-        self._overlap = Overlap(backend, backend) if isinstance(backend, Waiting) else None
+        self._overlap: Overlap | None = None
+        if isinstance(backend, Waiting):
+            each = strategy.chats(options.samples)
+            self._overlap = Overlap(backend, backend, each, options.batch_size)
         self._backend: Backend = self._overlap or backend
+        self._batch_size = options.batch_size or _BATCH
         self._strategy = strategy
         self._options = options
         self._on_tokens = on_tokens
@@ -138,11 +144,11 @@ class Sampler:
 
     def _full(self, batch: list[Chat], last: Chat) -> bool:
         if self._overlap is None:
-            return len(batch) == self._options.batch_size * len(self._settings)
+            return len(batch) == self._batch_size * len(self._settings)
         # Batches that overlap are those of one prompt at one setting, since each is asked about by itself.
         samples = self._options.samples
         ends = last.sample_index == last.setting * samples + self._strategy.chats(samples) - 1
-        return bool(batch) and (ends or len(batch) == self._options.batch_size)
+        return bool(batch) and (ends or len(batch) == self._batch_size)
 
     def _chats(self, prompts: Iterable[Row]) -> Iterator[Chat]:
         places: dict[int, str] = {}
@@ -197,8 +203,8 @@ class Sampler:
         drawn: dict[int, Draw] = {}
         for setting in range(len(self._settings)):
             own = [place for place, chat in enumerate(chats) if chat.setting == setting]
-            for start in range(0, len(own), self._options.batch_size):
-                part = own[start : start + self._options.batch_size]
+            for start in range(0, len(own), self._batch_size):
+                part = own[start : start + self._batch_size]
                 requests = [self._request(chats[place], turn) for place in part]
                 draws = self._backend.draw(requests, self._decoding(setting, turn), self._on_tokens)
                 drawn.update(zip(part, draws, strict=True))

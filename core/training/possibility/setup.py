@@ -109,8 +109,7 @@ def _parameters(job: PossibilityJob) -> int:
 
 def _limit(lm: LanguageModel, settings: FullPossibilitySettings) -> int:
     """Tokens that a prompt with a response may have."""
-    positions = getattr(lm.model.config.get_text_config(), "max_position_embeddings", None)
-    return min(settings.max_length, positions or settings.max_length)
+    return min(settings.max_length, lm.context or settings.max_length)
 
 
 def _checked(job: PossibilityJob, lm: LanguageModel, lessons: Sequence[Lesson]) -> Checked:
