@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -81,77 +80,21 @@ def bars(counts: Sequence[int]) -> str:
 
 
 @contextmanager
-def sampling_progress(
-    total: int | None, unit: str = "chats", troubles: Callable[[], str] = str
-) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """A bar with tokens a second; yields (tokens drawn, units done) callbacks, and sums up in one line at the end.
-
-    Args:
-        total: Units, where that is known.
-        unit: Their name.
-        troubles: What went wrong so far, for the bar and the line; empty where nothing did.
-    """
-    begun = time.monotonic()
-    counts = {"tokens": 0, "done": 0}
-    with _bar(total, unit, troubles) as update:
-
-        def tokens(n: int) -> None:
-            counts["tokens"] += n
-            update(0, f"{counts['tokens'] / max(time.monotonic() - begun, 1e-9):,.0f} tokens/s")
-
-        def done(n: int) -> None:
-            counts["done"] += n
-            update(n, None)
-
-        yield tokens, done
-    seconds = time.monotonic() - begun
-    rate = counts["tokens"] / max(seconds, 1e-9)
-    said = f"{counts['done']:,} {unit}, {counts['tokens']:,} tokens in {seconds:,.1f} s ({rate:,.0f} tokens/s)"
-    note(", ".join(filter(None, (said, troubles()))))
-
-
-@contextmanager
 def progress(total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
     """A bar that counts units, on a terminal only."""
-    with _bar(total, unit) as update:
-        yield lambda n: update(n, None)
-
-
-@contextmanager
-def _bar(
-    total: int | None, unit: str, troubles: Callable[[], str] = str
-) -> Iterator[Callable[[int, str | None], None]]:
     if not sys.stderr.isatty():
-        yield lambda n, text: None
+        yield lambda n: None
         return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
-        RenderableColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TextColumn("{task.fields[info]}"))
-    said = RenderableColumn(_Said(troubles))
-    with Progress(*columns, said, TimeElapsedColumn(), TimeRemainingColumn(), console=stderr(), transient=True) as bar:
-        task = bar.add_task("", total=total, info="")
-
-        def update(n: int, text: str | None) -> None:
-            bar.update(task, advance=n)
-            if text is not None:
-                bar.update(task, info=text)
-
-        yield update
-
-
-class _Said:
-    """Words of the bar that are asked for anew whenever it is drawn."""
-
-    def __init__(self, say: Callable[[], str]) -> None:
-        self._say = say
-
-    def __rich__(self) -> str:
-        return self._say()
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr(), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda n: bar.advance(task, n)

@@ -10,6 +10,7 @@ from ..core.errors import UsageError
 from . import console, measure_table
 from . import eval_options as e
 from . import options as o
+from .sampling_bar import sampling_progress
 
 if TYPE_CHECKING:
     from ..core.evaluation.sources import Lineup
@@ -179,7 +180,7 @@ def evaluate(
         skip_bad=on_error == "skip",
         announce=console.note,
         warn=console.warn,
-        progress=lambda total: console.sampling_progress(total, "responses"),
+        progress=lambda total: sampling_progress(total, "responses"),
     )
     collector.check()
     collection = collector.read()

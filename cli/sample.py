@@ -162,7 +162,7 @@ def sample(
     Reads prompt records ({"prompt": ...}) and writes one response record a line. A record's text depends on the seed,
     the prompt_id, the sample index and the turn, not on the batch; a server promises no such thing.
     """
-    from ..core.jsonl import RecordWriter, check_distinct
+    from ..core.jsonl import RecordWriter, check_distinct, count_lines
     from ..core.models.options import LoadOptions
     from ..core.records import check_prompt
     from ..core.resume import finished_rows
@@ -172,6 +172,7 @@ def sample(
     from ..core.sampling.prompt_sets import builtin_rows
     from ..core.sampling.run import SampleOptions
     from ..core.sampling.strategies import StrategyOptions
+    from .sampling_bar import SamplingBar
     from .streams import Reading
 
     if builtin is not None and prompts is not None:
@@ -228,20 +229,21 @@ def sample(
     given = "" if builtin else o.source(prompts)
     check_distinct(output, given)
     rows = builtin_rows(builtin, count, seed) if builtin else Reading(given, check_prompt, on_error)
+    known = sum(1 for _ in builtin_rows(builtin, count, seed)) if builtin else count_lines(given)
     with RecordWriter(output, append=old is not None) as writer:
         source = served.opened(backend, model, loading)
         for line in chats.warnings:
             console.warn(line)
-        total = None if count is None else count * chats.chats(chats.samples) * (1 + len(further))
-        said = served.troubles(source)
-        kept = served.resumable(output, writer, loading)
-        with kept, console.sampling_progress(total, troubles=said) as (on_tokens, on_done):
-            sampler, done = open_sampler(source, chats, draw, on_tokens), 0
+        each = chats.chats(chats.samples) * (1 + len(further))
+        total = None if known is None else known * each
+        bar = SamplingBar(total, each=each, troubles=served.troubles(source))
+        sampler, done = open_sampler(source, chats, draw, bar.tokens), 0
+        with served.resumable(output, writer, loading), bar.shown(lambda: sampler.taken):
             for records in sampler.run(rows, finished_rows(old)):
                 for record in records:
                     writer.write(record)
                 writer.flush()
-                on_done(sampler.drawn - done)
+                bar.done(sampler.drawn - done)
                 done = sampler.drawn
         for line in (*sampler.notes, *served.conclusions(source, sampler)):
             console.note(line)

@@ -194,6 +194,21 @@ def _open_input(source: str) -> IO[bytes]:
         raise InputError(source, f"cannot be read ({error.strerror or error})") from None
 
 
+def count_lines(source: str) -> int | None:
+    """How many lines of a file hold something, without reading their JSON; None where only reading it would tell.
+
+    Args:
+        source: As `RowReader` takes it; standard input and pipes can be read only once.
+    """
+    if source == "-" or not os.path.isfile(source):
+        return None
+    try:
+        with _open_input(source) as stream:
+            return sum(not line.isspace() for line in stream)
+    except _unpacking_errors():
+        return None  # The reader says where it is broken.
+
+
 class _Zstandard(io.RawIOBase):
     """The frames of a .zst file, one a block that was written; a file that ends inside a frame is an error."""
 

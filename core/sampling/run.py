@@ -78,6 +78,7 @@ class Sampler:
 
     Attributes:
         drawn: Chats drawn so far, without those of an interrupted run.
+        taken: Chats of an interrupted run, which are not drawn again.
         gaps: Chats that an interrupted run has left out, in part or all, and that stay so.
     """
 
@@ -97,7 +98,7 @@ class Sampler:
         self._strategy = strategy
         self._options = options
         self._on_tokens = on_tokens
-        self.drawn = self.gaps = 0
+        self.drawn = self.taken = self.gaps = 0
         self._settings = (options.decoding, *options.further)
         own = {"prefill": options.prefill, "clean": options.clean}
         added = {**strategy.params, **{name: value for name, value in own.items() if value}}
@@ -131,7 +132,9 @@ class Sampler:
         """The chats that are to be drawn."""
         batch: list[Chat] = []
         for chat in self._chats(prompts):
-            if not self._take_over(chat, old):
+            if self._take_over(chat, old):
+                self.taken += 1
+            else:
                 batch.append(chat)
             if self._full(batch, chat):
                 yield batch

@@ -11,7 +11,17 @@ import pytest
 import zstandard
 
 from divtool.core.errors import DivtoolError, InputError
-from divtool.core.jsonl import RecordWriter, Row, RowReader, dumps, groups, regrouped, replacing, short_hash
+from divtool.core.jsonl import (
+    RecordWriter,
+    Row,
+    RowReader,
+    count_lines,
+    dumps,
+    groups,
+    regrouped,
+    replacing,
+    short_hash,
+)
 
 
 def _write(path: Path, data: bytes) -> str:
@@ -81,6 +91,16 @@ def test_cut_gzip_ends_the_run_even_when_bad_lines_are_skipped(tmp_path: Path) -
     whole = gzip.compress(b"".join(b'{"a":%d}\n' % n for n in range(100_000)))
     with pytest.raises(DivtoolError, match="cannot be read"):
         _read(_write(tmp_path / "a.jsonl.gz", whole[: len(whole) // 2]), skip_bad=True)
+
+
+def test_lines_are_counted_where_a_file_can_be_read_twice(tmp_path: Path) -> None:
+    data = b'{"a":1}\n\n  \r\n{"a":2}\n{"a":3}'
+    packed = gzip.compress(data)
+    for name, content in (("a", data), ("a.gz", packed), ("a.zst", zstandard.compress(data))):
+        assert count_lines(_write(tmp_path / name, content)) == 3
+    assert count_lines(_write(tmp_path / "cut.gz", packed[:-9])) is None
+    os.mkfifo(tmp_path / "pipe")
+    assert [count_lines(name) for name in ("-", str(tmp_path / "pipe"), str(tmp_path / "none"))] == [None] * 3
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst"])
