@@ -30,6 +30,15 @@ def sample(
     count: Annotated[
         int | None, typer.Option("--count", min=1, help="How many prompts of the built-in set.", rich_help_panel=_WHAT)
     ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            help="Only each N-th prompt, from the I-th on: N runs side by side draw all of them.",
+            metavar="I/N",
+            rich_help_panel=_WHAT,
+        ),
+    ] = "1/1",
     samples: Annotated[
         int | None,
         typer.Option(
@@ -171,6 +180,7 @@ def sample(
     from ..core.sampling.open import open_sampler, open_strategy
     from ..core.sampling.prompt_sets import builtin_rows
     from ..core.sampling.run import SampleOptions
+    from ..core.sampling.shard import Shard
     from ..core.sampling.strategies import StrategyOptions
     from .sampling_bar import SamplingBar
     from .streams import Reading
@@ -179,6 +189,7 @@ def sample(
         raise UsageError("--builtin and a prompt file exclude each other")
     if builtin is None and count is not None:
         raise UsageError("--count needs --builtin")
+    part = Shard.parse(shard)
     server = served.server(
         endpoint, key_env, concurrency, requests_per_minute, timeout, tries, completions, skip=on_error == "skip"
     )
@@ -215,6 +226,7 @@ def sample(
         further=tuple(further),
         clean=clean,
         gaps=server is not None and server.skip,
+        shard=part,
     )
     loading = LoadOptions(
         adapter=adapter,
@@ -235,7 +247,7 @@ def sample(
         for line in chats.warnings:
             console.warn(line)
         each = chats.chats(chats.samples) * (1 + len(further))
-        total = None if known is None else known * each
+        total = None if known is None else part.size(known) * each
         bar = SamplingBar(total, each=each, troubles=served.troubles(source))
         sampler, done = open_sampler(source, chats, draw, bar.tokens), 0
         with served.resumable(output, writer, loading), bar.shown(lambda: sampler.taken):

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Any
 
-from ..jsonl import Record, Row, short_hash
+from ..jsonl import Record, Row
 from ..records import messages, response_key
 from ..resume import SAME_COMMAND
 from .backend import Backend, Decoding, Draw, Request, ignore_tokens
 from .cleaning import Clean, cleaned
 from .overlap import Overlap, Waiting
+from .shard import Shard
 from .strategies import Strategy
 
 _BATCH = 64  # chats at a time, for a backend that draws them by itself
@@ -31,6 +32,7 @@ class SampleOptions:
         prefill: How every response begins; counted as part of it, and not drawn.
         clean: Name of the clean-up of every response, or None; the raw text is kept in `response_raw`.
         gaps: What the backend refuses is left out, also of the records that an interrupted run has left.
+        shard: Which of the prompts are drawn.
     """
 
     samples: int = 4
@@ -41,6 +43,7 @@ class SampleOptions:
     prefill: str = ""
     clean: Clean | None = None
     gaps: bool = False
+    shard: Shard = field(default_factory=Shard)
 
 
 @dataclass(slots=True)
@@ -116,7 +119,7 @@ class Sampler:
         """The records of each batch, in the order (prompt, sample index, turn).
 
         Args:
-            prompts: Checked prompt records.
+            prompts: Checked prompt records, those of other shards included.
             finished: The records that an interrupted run has left, in order; they are not drawn again.
 
         Raises:
@@ -154,16 +157,8 @@ class Sampler:
         return bool(batch) and (ends or len(batch) == self._batch_size)
 
     def _chats(self, prompts: Iterable[Row]) -> Iterator[Chat]:
-        places: dict[int, str] = {}
         samples = self._options.samples
-        for row in prompts:
-            digest = short_hash(row.data["prompt_id"])
-            if digest in places:
-                raise row.fault(
-                    f"the same prompt_id as {places[digest]}",
-                    "give it an own prompt_id; for more responses use --samples",
-                )
-            places[digest] = row.where
+        for row in self._options.shard.rows(prompts):
             for setting, index in product(range(len(self._settings)), range(self._strategy.chats(samples))):
                 yield Chat(row, setting * samples + index, setting, self._strategy.marks(row, index))
 

@@ -103,6 +103,7 @@ def test_the_number_of_prompts_is_known_beforehand(tmp_path: Path) -> None:
     shown = _on_terminal(tmp_path, "p.jsonl.gz", "-o", "r.jsonl", "--resume")
     assert "7/7 prompts  21/21 chats" in shown
     assert "\r7 prompts, 11 new chats (10 were there), " in shown
+    assert "4/4 prompts  24/24 chats" in _on_terminal(tmp_path, "p.jsonl", "--shard", "1/2", "--temperature", "0.7,1")
     assert "20/20 prompts  60/60 chats" in _on_terminal(tmp_path, "--builtin", "story-eval")
     assert "7 prompts  21 chats" in _on_terminal(tmp_path, stdin=LINES)
 
