@@ -1,4 +1,4 @@
-"""`divtool methods | metrics | tasks | prompt-sets`: what there is, one line each."""
+"""`divtool methods | metrics | tasks | prompt-sets | strategies`: what there is, one line each."""
 
 from __future__ import annotations
 
@@ -46,6 +46,13 @@ def prompt_sets(as_json: AsJson = False) -> None:
     from ..core.catalog import PROMPT_SETS
 
     _entries(PROMPT_SETS.values(), as_json)
+
+
+def strategies(as_json: AsJson = False) -> None:
+    """List the strategies of sample: how a prompt is asked, with their papers."""
+    from ..core.catalog import STRATEGIES
+
+    _entries(STRATEGIES.values(), as_json)
 
 
 def metrics(as_json: AsJson = False) -> None:

@@ -13,7 +13,7 @@ from .. import __version__
 from ..core.errors import DivtoolError
 from . import console
 from .eval import evaluate
-from .listing import methods, metrics, prompt_sets, tasks
+from .listing import methods, metrics, prompt_sets, strategies, tasks
 from .prompts import prompts
 from .random_audit import random_audit
 from .report import report
@@ -50,6 +50,7 @@ for name, command, panel in (
     ("metrics", metrics, _LISTS),
     ("tasks", tasks, _LISTS),
     ("prompt-sets", prompt_sets, _LISTS),
+    ("strategies", strategies, _LISTS),
     ("prompts", prompts, _LISTS),
 ):
     app.command(name, rich_help_panel=panel)(command)

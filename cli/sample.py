@@ -50,7 +50,7 @@ def sample(
         typer.Option(
             "--strategy",
             help="How a prompt is asked: direct, list, paraphrase, persona, possibility, sequential, string-seed or "
-            "verbalized.",
+            "verbalized; see divtool strategies.",
             rich_help_panel=_WHAT,
         ),
     ] = "direct",

@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 import pytest
 
+from divtool.core.catalog import STRATEGIES
+
 SAMPLE = "divtool sample --builtin scenes --count 12 -n 4 --strategy sequential --backend echo"
 PIPE = f"{SAMPLE} | divtool score | divtool select --method diverse-ns-lite --orientation any --audit warn"
 
@@ -204,11 +206,15 @@ def test_streaming_shows_early_records_before_the_end() -> None:
 
 
 def test_lists_are_tables_of_names(divtool: Any) -> None:
-    for command, name in (("methods", b"diverse-ns-lite"), ("metrics", b"self_bleu"), ("tasks", b"story")):
+    lists = {"methods": b"diverse-ns-lite", "metrics": b"self_bleu", "tasks": b"story", "strategies": b"sequential"}
+    for command, name in lists.items():
         done = divtool(command)
         assert done.returncode == 0
         assert any(line.split(b"\t")[0] == name for line in done.stdout.splitlines())
         assert name.decode() in [record["name"] for record in _records(divtool(command, "--json").stdout)]
+    listed = [line.split("\t") for line in divtool("strategies").stdout.decode().splitlines()]
+    assert [name for name, *_ in listed] == sorted(STRATEGIES)
+    assert ["verbalized", "sample", STRATEGIES["verbalized"].summary, STRATEGIES["verbalized"].source] in listed
 
 
 def test_version_and_help(divtool: Any) -> None:

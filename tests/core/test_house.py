@@ -27,6 +27,7 @@ COMMANDS = (
     "metrics",
     "tasks",
     "prompt-sets",
+    "strategies",
     "prompts",
 )
 
