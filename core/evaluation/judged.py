@@ -79,10 +79,12 @@ class Bench:
             return question()
         except EndpointError as error:
             self.excuse = f"no answer of the judge: {error}"
-            self.failure = DivtoolError(
-                f"the judge: {error}; all other rows are written, the same command (with --resume) asks for the rest"
-            )
+            self.failure = DivtoolError(f"the judge: {error}")
             return None
+
+    def lacking(self, what: str) -> DivtoolError:
+        """The failure, with what a task is without an answer, and how to go on."""
+        return DivtoolError(f"{self.failure}; {what}, the same command (with --resume) asks for the rest")
 
     def ratings(self, items: Sequence[ChatAndText], criteria: str) -> dict[ChatAndText, Votes] | None:
         """The ratings of responses, each asked for once in a call; None where the judge cannot be asked."""
@@ -160,8 +162,7 @@ def read_by(bench: Bench, asked: Asked, records: Sequence[Record]) -> list[Readi
     texts = _texts(records)
     said = bench.ask(lambda: bench.judge.read(texts, asked.form))
     if said is None:
-        assert bench.failure is not None
-        raise bench.failure
+        raise bench.lacking("it was to read the responses, so the task has no rows")
     by = dict(zip(texts, said, strict=True))
     return [asked.reading(record, by.get(record["response"])) for record in records]
 

@@ -89,7 +89,9 @@ class Opinions:
     def error(self) -> Exception | None:
         """Why the judge could not be asked, where it had to be."""
         bench = self._quality.bench
-        return bench.failure if bench is not None and self._criteria is not None else None
+        if bench is None or bench.failure is None or self._criteria is None:
+            return None
+        return bench.lacking("all other rows of the task are written")
 
     def columns(self, sides: Sequence[Run]) -> list[list[Column]]:
         """The columns of a run, alone or beside its baseline's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from divtool.core.errors import DivtoolError
 from divtool.core.evaluation.attributes.asked import answered
 from divtool.core.evaluation.tasks.bias import introduction
+from divtool.core.sampling.prompt_sets import bias
 
 _WORK = ("nurse", "teacher", "lawyer")
 
@@ -37,12 +39,11 @@ def test_what_a_judges_answer_says(answer: str, expected: dict[str, str] | None)
 def _write(path: Path) -> list[str]:
     """Six prompts with three introductions each; the answer is what they say."""
     lines, texts = [], []
-    for p in range(6):
+    for p, prompt in enumerate(islice(bias(), 6)):
         for n in range(3):
             classes = {"age": "30s", "gender": ("woman", "man")[(p + n) % 2], "country": "Chile", "education": "school"}
             texts.append(introduction({**classes, "occupation": _WORK[n]}))
-            key = {"prompt": f"p{p}", "prompt_id": f"p{p}", "sample_index": n, "model": "made"}
-            lines.append(orjson.dumps({**key, "response": texts[-1]}))
+            lines.append(orjson.dumps({**prompt, "sample_index": n, "model": "made", "response": texts[-1]}))
     path.write_bytes(b"\n".join(lines) + b"\n")
     return texts
 
@@ -101,5 +102,13 @@ def test_a_judge_reads_in_the_place_of_the_lists(
 def test_a_judge_that_cannot_be_reached_is_an_error(judged: Any, stub_server: Any, tmp_path: Path) -> None:
     stub_server.says(stub_server.refusal(403, "no"))
     _write(tmp_path / "r.jsonl")
-    with pytest.raises(DivtoolError, match=r"the judge: .*the server asks for a key"):
+    with pytest.raises(DivtoolError, match=r"the judge: .*the server asks for a key") as failed:
         judged()
+    assert "it was to read the responses, so the task has no rows, the same command" in str(failed.value)
+    assert "written" not in str(failed.value)
+    assert not (tmp_path / "m.jsonl").read_bytes()
+    both = r"^2 of 2 tasks failed; task bias: .*so the task has no rows, .*; task pool: .*; all other rows of the task"
+    with pytest.raises(DivtoolError, match=both):
+        judged("--task", "bias,pool", "--metrics", "ttr")
+    rows = [orjson.loads(line) for line in (tmp_path / "m.jsonl").read_bytes().splitlines()]
+    assert {row["task"] for row in rows} == {"pool"}

@@ -99,7 +99,9 @@ def test_a_judge_that_fails_ends_with_1_after_all_other_rows(stub_server: Any, e
     assert rows["judge"]["value"] is rows["win_rate"]["value"] is None
     assert rows["judge"]["note"].startswith("no answer of the judge: ")
     assert rows["distinct_1"]["delta"] is not None
-    assert b"refuses the key in the environment variable MY_KEY" in done.stderr.splitlines()[-1]
+    last = done.stderr.splitlines()[-1]
+    assert b"refuses the key in the environment variable MY_KEY" in last
+    assert b"; all other rows of the task are written, the same command (with --resume) asks for the rest" in last
     assert b"<error" in (tmp_path / "eval.xml").read_bytes()
     assert KEY.encode() not in done.stderr + (tmp_path / "m.jsonl").read_bytes() + (tmp_path / "eval.xml").read_bytes()
     stub_server.answer = _says
