@@ -142,7 +142,8 @@ Responses = Annotated[
     str | None,
     typer.Option(
         "--responses",
-        help="Audit what divtool sample --builtin audit/… wrote; - for standard input.",
+        help="Audit what divtool sample --builtin audit/… wrote; - for standard input. "
+        "FILE@temperature=0.7 takes those of one setting.",
         metavar="FILE",
         rich_help_panel=_SERVER,
     ),

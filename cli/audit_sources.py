@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..core.audit.plan import Plan
     from ..core.audit.session import Session, Subject
     from ..core.audit.task import AuditPrompt
+    from ..core.evaluation.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def over_model(session: Session, subject: Subject, base: Subject | Baseline | No
 
 
 def over_responses(
-    session: Session, source: str, choice: Choice, base: Any, regroup: bool, on_error: Literal["stop", "skip"]
+    session: Session, source: Source, choice: Choice, base: Any, regroup: bool, on_error: Literal["stop", "skip"]
 ) -> Found:
     """Audit response records; what was named and has none counts as missing."""
     from ..core.audit.catalog import built_in
@@ -78,8 +79,8 @@ def over_responses(
     from .streams import ReadingGroups
 
     built = (prompt for one in built_in().values() for prompt in one.prompts(("w1",), "bare")[:1])
-    handed = HandedOver([*choice.spec, *built])
-    groups = ReadingGroups(source, handed.check, on_error, regroup)
+    handed = HandedOver([*choice.spec, *built], dict(source.settings))
+    groups = ReadingGroups(str(source.file), handed.check, on_error, regroup)
     named = bool(choice.presets or choice.tasks or choice.spec)
     records = session.over_responses(handed, groups, base).records
     _warn_of_few(min((record["n"] for record in records), default=FEW_RESPONSES))

@@ -50,6 +50,7 @@ def random_audit(
     exact law for closed sets, certified bounds for open ones, counts for servers and responses.
     """
     from ..core.audit.session import Session, Subject, baseline_of
+    from ..core.evaluation.sources import parse_file
     from ..core.models.options import LoadOptions
     from . import audit_checks as checks
     from . import audit_sources as sources
@@ -77,7 +78,8 @@ def random_audit(
         raise UsageError("--regroup needs --responses")
     choice = checks.choice(preset, task, spec, on_error, format=format, prefill=prefill, arms=arms)
     prompts = choice.prompts()
-    checks.files(output, summary, spec, responses, compare)
+    handed = None if responses is None else parse_file(responses)
+    checks.files(output, summary, spec, handed.file if handed is not None else None, compare)
     loading = LoadOptions(
         adapter=adapter, dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code
     )
@@ -91,8 +93,8 @@ def random_audit(
         tell=console.note,
         progress=console.progress,
     )
-    if responses is not None:
-        found = sources.over_responses(session, responses, choice, base, regroup, on_error)
+    if handed is not None:
+        found = sources.over_responses(session, handed, choice, base, regroup, on_error)
     else:
         sources.say(plan, prompts, texts_only)
         if dry_run:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from itertools import product
 from typing import Any
 
+from ..errors import InputError
 from ..jsonl import Row
 from ..records import check_response, messages, require
+from ..sampling.backend import Decoding
+from ..sampling.settings import Wanted, drawn_with
 from .drawing import behind_prefill
 from .reading import Reading
 from .task import FORMATS, AuditPrompt, Format
 from .texts import read_texts
 
+_DECODING = [field.name for field in fields(Decoding)]
 _REMEDY = "draw them with divtool sample --builtin audit/…, or give the --spec that has the task"
 
 
@@ -20,9 +26,11 @@ class HandedOver:
 
     Args:
         known: The prompts of every known task; where a record says no format, that of its task counts.
+        settings: Only responses that were drawn with these count, such as a temperature.
     """
 
-    def __init__(self, known: Iterable[AuditPrompt]) -> None:
+    def __init__(self, known: Iterable[AuditPrompt], settings: Mapping[str, float] | None = None) -> None:
+        self._wanted = Wanted(settings or {})
         self._known: dict[str, AuditPrompt] = {}
         for prompt in known:
             self._known.setdefault(prompt.task.id, prompt)
@@ -43,13 +51,20 @@ class HandedOver:
             raise row.fault(f"the format '{row.data['format']}' is not known", f"known: {', '.join(FORMATS)}")
 
     def prompts(self, groups: Iterable[list[Row]]) -> Iterator[tuple[AuditPrompt, list[Row]]]:
-        """The prompt of each group, with its records.
+        """The prompt of each group, with its records that count.
 
         Raises:
-            InputError: Two groups of one task and wording, or a group of several.
+            InputError: Two groups of one task and wording, a group of several or of several settings of the decoding,
+                or nothing that counts.
         """
         places: dict[tuple[str, ...], str] = {}
-        for group in groups:
+        file = ""
+        for whole in groups:
+            file = whole[0].where.rpartition(":")[0]
+            group = [row for row in whole if self._wanted.takes(row.data)]
+            if not group:
+                continue
+            self._check_setting(group)
             prompt = self._prompt(group[0].data)
             odd = next((row for row in group if _names(row.data) != _names(group[0].data)), None)
             if odd is not None:
@@ -59,6 +74,20 @@ class HandedOver:
                 what = f"task '{prompt.task.id}', wording '{prompt.wording}' stands at {first} with another prompt_id"
                 raise group[0].fault(what, "give each prompt of a task its own 'wording'")
             yield prompt, group
+        if not places:
+            raise InputError(file, f"no responses{self._wanted.lacking}")
+
+    def _check_setting(self, group: list[Row]) -> None:
+        """Raise `InputError` where the records of a prompt were drawn with several settings of the decoding."""
+        first = drawn_with(group[0].data)
+        for row, key in product(group, _DECODING):
+            known, own = first.get(key), drawn_with(row.data).get(key)
+            if known != own and None not in (known, own):
+                one = ",".join(f"{name}={value}" for name, value in {**self._wanted.settings, key: known}.items())
+                raise row.fault(
+                    f"drawn with {key} {own}, and {group[0].where} of the same prompt with {known}",
+                    f"audit one setting at a time: --responses FILE@{one}",
+                )
 
     def _prompt(self, data: Mapping[str, Any]) -> AuditPrompt:
         usual = self._known[data["task"]]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..jsonl import Record, Row, short_hash
 from ..records import check_response
-from .sources import SWEPT
+from ..sampling.settings import Wanted
 
 
 @dataclass(slots=True)
@@ -15,15 +15,13 @@ class Intake:
     """The responses of a file as they are read: each key once.
 
     Attributes:
-        settings: Only responses that were drawn with these are taken in.
-        drawn_with: The values that were met of these settings, or without any of those that a sweep is over.
+        wanted: Which responses are taken in, by what they were drawn with.
         groups: First-turn responses by prompt_id, then by (sample index, possibility).
         models: The models that wrote them.
         repeats: How many came twice with the same text.
     """
 
-    settings: Mapping[str, float] = field(default_factory=dict)
-    drawn_with: dict[str, dict[float, None]] = field(default_factory=dict)
+    wanted: Wanted
     groups: dict[str, dict[tuple[int, int], Record]] = field(default_factory=dict)
     models: dict[str, None] = field(default_factory=dict)
     repeats: int = 0
@@ -38,7 +36,7 @@ class Intake:
         """
         check_response(row)
         record = row.data
-        if not self._wanted(record):
+        if not self.wanted.takes(record):
             return
         prompt_id, index, turn = record["prompt_id"], record["sample_index"], record["turn"]
         possibility = record.get("possibility")
@@ -59,28 +57,13 @@ class Intake:
             self.groups.setdefault(prompt_id, {})[index, branch] = record
             self.models[str(record.get("model", "unknown"))] = None
 
-    def _wanted(self, record: Record) -> bool:
-        """Whether a record was drawn with the settings; what it was drawn with is kept, to be said."""
-        params = record.get("params")
-        # A penalty of 1 is left out of the records.
-        stated = {"repetition_penalty": 1.0, **params} if isinstance(params, dict) and params else {}
-        stated["seed"] = record.get("seed")
-        for key in self.settings or SWEPT:
-            if isinstance(stated.get(key), (int, float)):
-                self.drawn_with.setdefault(key, {})[stated[key]] = None
-        return all(stated.get(key) == value for key, value in self.settings.items())
-
-    @property
-    def values(self) -> str:
-        """The values of the settings that were met, for a message."""
-        return ", ".join(f"{key} {' and '.join(map(str, values))}" for key, values in self.drawn_with.items())
-
     @property
     def notes(self) -> Iterator[str]:
         """What a reader must know of the records."""
         if self.repeats:
             yield f"{self.repeats} repeated responses counted once"
-        several = {} if self.settings else {key: list(v) for key, v in self.drawn_with.items() if len(v) > 1}
+        wanted = self.wanted
+        several = {} if wanted.settings else {key: list(v) for key, v in wanted.met.items() if len(v) > 1}
         for key, values in several.items():
             found = f"responses drawn with {len(values)} values of {key} are measured as one run"
             yield f"{found}; --run NAME=FILE@{key}={values[0]} takes those of one"

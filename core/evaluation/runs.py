@@ -16,10 +16,11 @@ from ..sampling.backend import Backend, Decoding
 from ..sampling.open import open_strategy
 from ..sampling.prompt_sets import builtin_rows
 from ..sampling.run import SampleOptions, Sampler
+from ..sampling.settings import Wanted
 from ..sampling.strategies import StrategyOptions
 from .hooks import DrawPlan
 from .intake import Intake
-from .sources import Setting
+from .sources import SWEPT, Setting
 from .task import Preset, Task
 
 # Below this size a model gets the quick preset unless another is asked for.
@@ -150,14 +151,12 @@ def read_run(name: str, path: str, settings: Iterable[Setting] = (), *, skip_bad
     Raises:
         InputError: Something else stands there, or one response twice with different texts.
     """
-    intake = Intake(dict(settings))
+    intake = Intake(Wanted(dict(settings), heeded=SWEPT))
     reader = RowReader(path, intake.add, skip_bad=skip_bad)
     for _ in reader:
         pass
     if not intake.groups:
-        asked = ", ".join(f"{key}={value}" for key, value in intake.settings.items())
-        lacking = f" drawn with {asked}" + (f", only with {intake.values}" if intake.values else "") if asked else ""
-        raise InputError(reader.name, f"no first-turn responses{lacking}")
+        raise InputError(reader.name, f"no first-turn responses{intake.wanted.lacking}")
     responses = {prompt_id: [group[key] for key in sorted(group)] for prompt_id, group in intake.groups.items()}
     skipped = [f"{reader.skipped} bad lines left out"] if reader.skipped else []
     return Run(name, ", ".join(intake.models), responses, (*skipped, *intake.notes))

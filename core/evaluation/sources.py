@@ -169,6 +169,16 @@ def file_source(path: str) -> Source:
     return Source(name=path, file=path)
 
 
+def parse_file(text: str) -> Source:
+    """The file behind FILE or FILE@temperature=0.7,top_p=0.9, called by its path.
+
+    Raises:
+        UsageError: Settings that do not exist or do not fit.
+    """
+    path, settings = (text, ()) if _is_file(text) else _settings(text)
+    return Source(name=path, file=path, settings=settings)
+
+
 def model_source(model: str, adapter: str | None) -> Source:
     """A model, called by its name and its adapter's."""
     if adapter is None:

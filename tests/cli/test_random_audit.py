@@ -197,6 +197,24 @@ def test_sample_pipes_into_the_audit(divtool: Any, audit: Any) -> None:
     assert "score 0.0" in stderr
 
 
+def test_a_grid_is_audited_one_setting_at_a_time(divtool: Any, audit: Any, tmp_path: Path) -> None:
+    command = ("sample", "--builtin", "audit/quick", "--count", "3", "-n", "2", "--backend", "echo")
+    assert divtool(*command, "--temperature", "0.7,1.2", "-o", "grid.jsonl").returncode == 0
+    _, stderr = audit("--responses", "grid.jsonl", status=1)
+    assert stderr.splitlines()[-1] == (
+        "error: grid.jsonl:3: drawn with temperature 1.2, and grid.jsonl:1 of the same prompt with 0.7; "
+        "audit one setting at a time: --responses FILE@temperature=0.7"
+    )
+    cool, _ = audit("--responses", "grid.jsonl@temperature=0.7")
+    assert [(r["n"], r["params"]["temperature"]) for r in cool] == [(2, 0.7)] * 3
+    alone, _ = audit("--responses", "-", stdin=divtool(*command, "--temperature", "0.7").stdout)
+    assert cool == alone
+    hot, _ = audit("--responses", "-@temperature=1.2", stdin=(tmp_path / "grid.jsonl").read_bytes())
+    assert [(r["n"], r["params"]["temperature"]) for r in hot] == [(2, 1.2)] * 3
+    _, stderr = audit("--responses", "grid.jsonl@temperature=1", status=1)
+    assert "grid.jsonl: no responses drawn with temperature=1.0, only with temperature 0.7 and 1.2" in stderr
+
+
 def test_sampled_mode_draws_what_sample_draws(divtool: Any, audit: Any, even: str) -> None:
     command = ("--model", even, "--max-new-tokens", "64")
     drawn = divtool("sample", "--builtin", "audit/quick", "--count", "8", "-n", "40", *command).stdout
@@ -266,6 +284,7 @@ def test_an_endpoint_is_sampled(audit: Any, server: str) -> None:
         ("--endpoint http://localhost:1 --prefill x", "--prefill needs a model in this process"),
         ("--endpoint http://localhost:1 --tau .1", "--tau is for a model in this process, and --endpoint has none"),
         ("--endpoint http://localhost:1 --dtype float32", "--dtype is for a model in this process"),
+        ("--responses r.jsonl@heat=1", "unknown setting of a model 'heat'"),
         ("--responses - --variants off", "--variants off is for a model in this process, and --responses has none"),
         ("--responses - --decoder-sweep --batch-size 3", "--decoder-sweep is for a model"),
         ("--endpoint http://localhost:1 --adapter x", "--adapter goes on a model in this process"),

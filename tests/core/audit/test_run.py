@@ -214,6 +214,35 @@ def test_groups_that_do_not_belong_together() -> None:
         list(handed.prompts([[_row(0)], [_row(1, prompt_id="q")]]))
 
 
+def _grid(number: int, **params: Any) -> Row:
+    return _row(number, params={"temperature": 0.7, "top_p": 1.0, "strategy": "direct", **params}, seed=number)
+
+
+def test_one_setting_of_a_grid_at_a_time() -> None:
+    prompts = Choice(tasks=["coin"]).prompts()
+    group = [_grid(0), _grid(1, top_p=0.9), _grid(2, temperature=1), _grid(3, repetition_penalty=1.2)]
+    with pytest.raises(
+        InputError, match=r"^r\.jsonl:1: drawn with top_p 0\.9, and r\.jsonl:0 of the same prompt with 1"
+    ):
+        list(HandedOver(prompts).prompts([group]))
+    with pytest.raises(InputError, match=r"--responses FILE@temperature=0\.7,top_p=1\.0$"):
+        list(HandedOver(prompts, {"temperature": 0.7}).prompts([group]))
+    with pytest.raises(InputError, match=r"--responses FILE@temperature=0\.7,top_p=1,repetition_penalty=1\.0$"):
+        list(HandedOver(prompts, {"temperature": 0.7, "top_p": 1}).prompts([group]))
+    for settings, kept in (
+        ({"temperature": 0.7, "top_p": 1, "repetition_penalty": 1}, [group[0]]),
+        ({"temperature": 1}, [group[2]]),
+        ({"seed": 1}, [group[1]]),
+    ):
+        assert [rows for _, rows in HandedOver(prompts, settings).prompts([group])] == [kept]
+    with pytest.raises(
+        InputError, match=r"^r\.jsonl: no responses drawn with temperature=2, only with temperature 0\.7 and 1$"
+    ):
+        list(HandedOver(prompts, {"temperature": 2}).prompts([group]))
+    # What a record does not state is no other setting.
+    assert len(list(HandedOver(prompts).prompts([[_grid(0), _row(1)]]))) == 1
+
+
 def _loaded(folder: str) -> Any:
     from divtool.core.models.language import LoadOptions, load
 
