@@ -192,7 +192,7 @@ def evaluate(
         _foresee(expected, preset)
         return
     _check_budget(opened, expected.price, console.warn if expected.drawn else None)
-    with RecordWriter(output) as writer:
+    with RecordWriter(output, resumes=any(source.model for source in lineup.every)) as writer:
         measurers = open_all(plans, console.note, task_options, opened)
         collector.sample(collection)
         if expected.drawn:

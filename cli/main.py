@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..core.errors import DivtoolError
+from ..core.errors import DivtoolError, Interrupted
 from . import console
 from .eval import evaluate
+from .interrupts import STATUS as INTERRUPTED
+from .interrupts import Interrupts
 from .listing import methods, metrics, prompt_sets, strategies, tasks
 from .prompts import prompts
 from .random_audit import random_audit
@@ -76,19 +78,46 @@ def _options(
 
 def main() -> None:
     """Run the command line; a `DivtoolError` becomes one line on standard error and its exit status."""
+    interrupts = Interrupts()
+    interrupts.listen()
     # Taken out here, so that it works in front of a command and behind it.
     debug = "--debug" in sys.argv
     warnings.showwarning = _warned
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app()
-    except (DivtoolError, OSError) as error:
-        if debug:
+        try:
+            app()
+        finally:
+            interrupts.end()
+    except BaseException as error:
+        if debug and not isinstance(error, (SystemExit, Interrupted)):
             raise
-        # An OSError that nothing below could say more of: a full disk, a lost mount.
+        _conclude(error, interrupts.heard)
+
+
+def _conclude(error: BaseException, interrupted: bool) -> None:
+    """Say what ended the run, and end with its status; what is no matter of the user's is raised again."""
+    if isinstance(error, Interrupted):
+        console.note(str(error))
+    elif isinstance(error, DivtoolError):
         if str(error):
-            console.error(str(error) if isinstance(error, DivtoolError) else f"{error}; --debug shows where")
-        _leave(error.exit_code if isinstance(error, DivtoolError) else 1)
+            console.error(str(error))
+    elif interrupted or isinstance(error, KeyboardInterrupt) or _status(error) == INTERRUPTED:
+        console.note("interrupted")
+        interrupted = True
+    elif isinstance(error, OSError):
+        # One that nothing below could say more of: a full disk, a lost mount.
+        console.error(f"{error}; --debug shows where")
+    else:
+        raise error
+    _leave(INTERRUPTED if interrupted else _status(error))
+
+
+def _status(error: BaseException) -> int:
+    """The exit status of what ended the run."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    return error.exit_code if isinstance(error, DivtoolError) else 1
 
 
 def _warned(message: Warning | str, *_: object, **__: object) -> None:

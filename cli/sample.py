@@ -183,7 +183,7 @@ def sample(
     from ..core.sampling.shard import Shard
     from ..core.sampling.strategies import StrategyOptions
     from .sampling_bar import SamplingBar
-    from .streams import Reading
+    from .streams import Reading, interruptible
 
     if builtin is not None and prompts is not None:
         raise UsageError("--builtin and a prompt file exclude each other")
@@ -242,7 +242,7 @@ def sample(
     check_distinct(output, given)
     rows = builtin_rows(builtin, count, seed) if builtin else Reading(given, check_prompt, on_error)
     known = sum(1 for _ in builtin_rows(builtin, count, seed)) if builtin else count_lines(given)
-    with RecordWriter(output, append=old is not None) as writer:
+    with RecordWriter(output, append=old is not None, resumes=True) as writer:
         source = served.opened(backend, model, loading)
         for line in chats.warnings:
             console.warn(line)
@@ -250,7 +250,8 @@ def sample(
         total = None if known is None else part.size(known) * each
         bar = SamplingBar(total, each=each, troubles=served.troubles(source))
         sampler, done = open_sampler(source, chats, draw, bar.tokens), 0
-        with served.resumable(output, writer, loading), bar.shown(lambda: sampler.taken):
+        shown = bar.shown(lambda: sampler.taken)
+        with interruptible(writer), served.resumable(output, writer, loading), shown:
             for records in sampler.run(rows, finished_rows(old)):
                 for record in records:
                     writer.write(record)

@@ -119,7 +119,7 @@ def score(
     from ..core.records import check_response
     from ..core.resume import Resumption
     from .score_summary import finish
-    from .streams import ReadingGroups
+    from .streams import ReadingGroups, interruptible
 
     if quality == "reward" and reward_model is None:
         reward_model = quality_model
@@ -169,7 +169,11 @@ def score(
     groups = ReadingGroups(source, check_response, on_error, regroup)
     stage = ScoreStage(planned, _builder(planned, save_deciles), _length_bias(report, length_unit, seed, tokenizer))
     resumption = Resumption(old, stage.names, stage.observe)
-    with RecordWriter(output, append=old is not None) as writer, console.progress(None, "responses") as advance:
+    with (
+        RecordWriter(output, append=old is not None, resumes=True) as writer,
+        interruptible(writer),
+        console.progress(None, "responses") as advance,
+    ):
         for records in stage.run(resumption.unfinished(groups), console.note):
             resumption.accept(records)
             for record in records:

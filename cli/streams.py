@@ -1,11 +1,13 @@
-"""Reading input on behalf of a command: bad lines counted, and said at the end."""
+"""Reading and writing on behalf of a command: bad lines counted, and said at the end; how to go on after Ctrl-C."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
-from ..core.jsonl import Row, RowReader, groups, regrouped
+from ..core.errors import Interrupted
+from ..core.jsonl import RecordWriter, Row, RowReader, groups, regrouped
 from ..core.records import check_group
 from . import console
 
@@ -47,3 +49,13 @@ class ReadingGroups:
         for group in groups(regrouped(iter(self._rows)) if self._regroup else self._rows):
             check_group(group)
             yield group
+
+
+@contextmanager
+def interruptible(writer: RecordWriter) -> Iterator[None]:
+    """Say with Ctrl-C what was written, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        goes_on = ", --resume goes on" if writer.resumes else ""
+        raise Interrupted(f"interrupted; {writer.written:,} responses were written{goes_on}") from None

@@ -52,6 +52,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"unknown {kind} '{name}': {hint}known: {', '.join(names)}")
 
 
+class Interrupted(DivtoolError):
+    """Ctrl-C, where there is something to say of what was written."""
+
+    exit_code = 130
+
+
 class ClosedPipe(DivtoolError):
     """The reader of standard output has gone (`| head -1`): nothing is wrong, and nothing is left to do."""
 

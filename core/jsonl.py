@@ -22,16 +22,19 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NoReturn, Self
 
 import jsonlines
 import orjson
 
 from .errors import ClosedPipe, DivtoolError, InputError, UsageError
+from .rescue import is_removed, rescued
 
 Record = dict[str, Any]
 STDIN_NAME = "standard input"
+STDOUT_NAME = "standard output"
 _BLOCK = 1 << 16
+_PACKED = (".gz", ".zst")
 _RECENT_HASHES = 1 << 16
 
 
@@ -262,25 +265,34 @@ def _zstandard() -> Any:
 class RecordWriter:
     """Records to a file or to standard output, in blocks that end at a record.
 
-    An existing file is emptied at the first block, not before: a run that fails at once leaves it alone.
+    An existing file is emptied at the first block, not before: a run that fails at once leaves it alone. A block that
+    cannot be written whole is cut to its whole records. What is in a file that somebody removes is saved.
 
     Args:
         target: A path, or ``-`` for standard output; ``.gz`` and ``.zst`` are packed, one member a block.
         append: Go on behind what the file holds.
+        resumes: Whether the command has a `--resume`, for what is said of a fault.
+
+    Attributes:
+        written: Records so far.
+        resumes: Whether `--resume` can go on from this output.
 
     Raises:
         DivtoolError: The file cannot be written; raised at once.
     """
 
-    def __init__(self, target: str, *, append: bool = False) -> None:
+    def __init__(self, target: str, *, append: bool = False, resumes: bool = False) -> None:
         self.written = 0
-        self._append = append
         self._buffer = io.BytesIO()
-        self._target = target
+        self._name = STDOUT_NAME if target == "-" else target
         self._pack = _packer(target)
+        self._packed = target.endswith(_PACKED)
         self._owned = target != "-"
         self._fd = _open_output(Path(target)) if self._owned else _standard_output()
-        self._fresh = self._owned and not append and stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._file = self._owned and stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._fresh = self._file and not append
+        self._command_resumes = resumes
+        self.resumes = resumes and self._file and not self._packed
 
     def write(self, record: Record) -> None:
         """Add one record; it reaches the file with its block."""
@@ -290,21 +302,57 @@ class RecordWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write out every record so far."""
+        """Write out every record so far.
+
+        Raises:
+            DivtoolError: They cannot be written, or the file was removed.
+        """
         block = self._pack(self._buffer.getvalue()) if self._buffer.tell() else b""
-        if self._fresh:
-            os.ftruncate(self._fd, 0)
-            self._fresh = False
         try:
-            while block:
-                block = block[os.write(self._fd, block) :]
+            if self._fresh:
+                os.ftruncate(self._fd, 0)
+                self._fresh = False
+            self._put(block)
         except BrokenPipeError:
             raise ClosedPipe from None
         except OSError as error:
-            what = f"{self._target}: cannot be written ({error.strerror})"
-            raise DivtoolError(f"{what}; make room, or name another file") from None
+            raise self._fault(error) from None
         finally:
             self._buffer = io.BytesIO()
+        if self._file and is_removed(self._fd, Path(self._name)):
+            self._rescue()
+
+    def _put(self, block: bytes) -> None:
+        left = block
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+        except OSError:
+            done = block[: len(block) - len(left)]
+            half = len(done) - (0 if self._packed else done.rfind(b"\n") + 1)
+            if self._file and half:
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - half)
+            raise
+
+    def _fault(self, error: OSError) -> DivtoolError:
+        """What to say of a block that could not be written."""
+        if not self._owned:
+            remedy = ", or name a file with -o" + (", where --resume goes on" if self._command_resumes else "")
+        else:
+            remedy = ", and --resume goes on" if self.resumes else ", or name another file"
+        return DivtoolError(f"{self._name}: cannot be written ({error.strerror}); make room{remedy}")
+
+    def _rescue(self) -> NoReturn:
+        gone = f"{self._name}: was removed during the run"
+        self._file = False  # What follows is nothing to save once more.
+        try:
+            place = rescued(self._fd, Path(self._name))
+        except OSError as error:
+            raise DivtoolError(f"{gone}, and what it held is lost ({error.strerror}); begin again") from None
+        there = place == Path(self._name)
+        saved = "what it held is there again" if there else f"what it held is in {place} now"
+        goes_on = ("; " if there else "; put that back, and ") + "--resume goes on"
+        raise DivtoolError(f"{gone}; {saved}{goes_on if self.resumes else ''}")
 
     def __enter__(self) -> Self:
         return self
@@ -316,7 +364,13 @@ class RecordWriter:
                 self.flush()
         finally:
             if self._owned:
-                os.close(self._fd)
+                self._close()
+
+    def _close(self) -> None:
+        try:
+            os.close(self._fd)
+        except OSError as error:  # A file system of a network may say only now that it had no room.
+            raise self._fault(error) from None
 
 
 def _standard_output() -> int:
@@ -326,8 +380,11 @@ def _standard_output() -> int:
 
 
 def _open_output(path: Path) -> int:
+    # A file that somebody removes is read back; a pipe must not be opened both ways.
+    both = os.access(path, os.R_OK) if path.is_file() else not path.exists()
+    way = os.O_RDWR if both else os.O_WRONLY
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        return os.open(path, way | os.O_CREAT | os.O_APPEND, 0o666)
     except FileNotFoundError:
         raise DivtoolError(f"{path}: the folder {path.parent} does not exist; make it first, or name another") from None
     except OSError as error:

@@ -30,7 +30,7 @@ class AuditOutput:
         self._every = list(before)
         self._target = target
         self._held: list[Record] = []
-        self._writer = RecordWriter(target, append=bool(before))
+        self._writer = RecordWriter(target, append=bool(before), resumes=True)
 
     def add(self, record: Record) -> None:
         """Write one record, or hold it."""

@@ -184,7 +184,7 @@ def sample_run(
         on_done: Hears of responses.
     """
     old = path if resume and path.is_file() else None
-    with RecordWriter(str(path), append=old is not None) as writer:
+    with RecordWriter(str(path), append=old is not None, resumes=True) as writer:
         for records in _drawn(backend, task, plan, finished_rows(old), on_tokens):
             for record in records:
                 writer.write(record)
