@@ -68,3 +68,11 @@ def require_extra(module: str, extra: str, error: type[DivtoolError] = DivtoolEr
     """Raise an error with the install line unless a module of an optional extra is there."""
     if find_spec(module) is None:
         raise error(f"this needs the package {module}: pip install 'divtool[{extra}]'")
+
+
+def reason(error: Exception) -> str:
+    """What a library says, for a message of one line: its first line, or the next where that one only announces it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[1 if lines[0].endswith(":") and len(lines) > 1 else 0][:300]

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import DivtoolError
+from ..errors import DivtoolError, reason
 from .batches import longest_first, right_padded
-from .language import load_tokenizer, nf4, pick_device, pick_dtype, quiet_libraries, reason, resolve
+from .language import load_tokenizer, nf4, pick_device, pick_dtype, quiet_libraries, resolve
 from .names import check_model_name
 from .options import LoadOptions
 

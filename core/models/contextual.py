@@ -11,9 +11,9 @@ import regex
 import torch
 from numpy.typing import NDArray
 
-from ..errors import DivtoolError
+from ..errors import DivtoolError, reason
 from .batches import longest_first, right_padded
-from .language import pick_device, quiet_libraries, reason
+from .language import pick_device, quiet_libraries
 from .names import check_model_name
 
 BERT_LARGE = "bert-large-uncased"

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from ..errors import DivtoolError, UsageError
+from ..errors import DivtoolError, UsageError, reason
+from .adapter import adapted, adapter_settings, merged
 from .embedded import LANGUAGE_MODELS, converted
 from .names import check_adapter, check_model_name
 from .options import LoadOptions
@@ -86,12 +87,15 @@ def load(
     if options.adapter is not None:
         check_adapter(options.adapter)
     quiet_libraries()
+    settings = adapter_settings(options.adapter) if options.adapter else None
     source = resolve(name, announce)
     device = pick_device(options.device)
     model = _loaded(name, source, options, device)
     tokenizer = load_tokenizer(source, options.trust_remote_code)
     if options.adapter:
-        model = _with_adapter(model, options)
+        model = adapted(model, name, source, options.adapter, settings, trainable=not options.merge)
+        # Four-bit weights would be rounded again by a merge.
+        model = merged(model, options.adapter) if options.merge and not options.four_bit else model
     model.eval()
     lm = LanguageModel(f"{name}+{options.adapter}" if options.adapter else name, model, tokenizer)
     announce(lm.describe())
@@ -195,23 +199,6 @@ def _not_found(name: str, error: Exception) -> str:
         f"model '{name}' cannot be loaded ({reason(error)}); "
         f"use an alias ({aliases}), a folder, a .gguf file or a hub id"
     )
-
-
-def reason(error: Exception) -> str:
-    """The first line of what a library says, for a message of one line."""
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-
-
-def _with_adapter(model: Any, options: LoadOptions) -> Any:
-    from peft import PeftModel
-
-    folder = str(options.adapter)
-    try:
-        model = PeftModel.from_pretrained(model, folder, is_trainable=not options.merge)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DivtoolError(f"adapter '{folder}' does not fit the model ({reason(error)})") from error
-    # Four-bit weights would be rounded again by a merge.
-    return model.merge_and_unload() if options.merge and not options.four_bit else model
 
 
 def quiet_libraries() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ..errors import DivtoolError
 
+_AGAIN = "copy the adapter anew, or train it again"
+
 
 def check_model_name(kind: str, name: str) -> None:
     """Raise `DivtoolError` for a path that does not exist; aliases and hub ids are left to the loader.
@@ -24,13 +26,17 @@ def check_model_name(kind: str, name: str) -> None:
 
 
 def check_adapter(name: str) -> None:
-    """Raise `DivtoolError` unless the name is a folder with a LoRA adapter, or can be a hub id."""
+    """Raise `DivtoolError` unless the name is a folder with an adapter, or can be a hub id."""
     if not Path(name).is_dir() and not _is_path(name) and name.count("/") == 1:
         return
     try:
-        json.loads((Path(name) / "adapter_config.json").read_bytes())
-    except (OSError, ValueError):
+        settings = json.loads((Path(name) / "adapter_config.json").read_bytes())
+    except OSError:
         raise DivtoolError(f"adapter '{name}': no adapter_config.json there; name a folder that train wrote") from None
+    except ValueError as error:
+        raise DivtoolError(f"adapter '{name}': adapter_config.json is not valid JSON ({error}); {_AGAIN}") from None
+    if not isinstance(settings, dict):
+        raise DivtoolError(f"adapter '{name}': adapter_config.json is not a JSON object; {_AGAIN}")
 
 
 def is_local(name: str) -> bool:

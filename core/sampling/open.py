@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
@@ -59,7 +60,7 @@ def open_backend(name: str, model: str, options: LoadOptions, announce: Callable
 
 
 def transformers_backend(model: str, options: LoadOptions, announce: Callable[[str], None]) -> Backend:
-    """The model in this process."""
+    """The model in this process; warns once where its tokenizer has no chat template."""
     if options.server is not None:
         raise UsageError("--endpoint names a server, and --backend transformers draws in this process: leave one out")
     check_model_name("model", model)
@@ -69,7 +70,14 @@ def transformers_backend(model: str, options: LoadOptions, announce: Callable[[s
     from ..models.language import load
     from .local import LocalBackend
 
-    return LocalBackend(load(model, options, announce))
+    language_model = load(model, options, announce)
+    if language_model.tokenizer.chat_template is None:
+        warnings.warn(
+            f"the tokenizer of {model} has no chat template: prompts are given as plain text, the contents of a chat "
+            "joined by blank lines; a model of instructions answers its own format better",
+            stacklevel=2,
+        )
+    return LocalBackend(language_model)
 
 
 def endpoint_backend(model: str, options: LoadOptions, announce: Callable[[str], None]) -> Backend:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ...errors import DivtoolError
-from ..language import reason
+from ...errors import DivtoolError, reason
 from .packed import Path, edge_logprobs, tree_losses
 from .trie import Floats, Ints, TokenTrie
 
