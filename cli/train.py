@@ -87,6 +87,7 @@ def train(
     """
     from ..core.methods.train_options import preset_of, refuse_foreign, settings_class
     from ..core.models.options import LoadOptions
+    from ..core.training.faults import one_line
     from ..core.training.job import Tell, TrainJob
     from ..core.training.run_settings import settings_for
 
@@ -129,6 +130,7 @@ def train(
         tell=Tell(console.note, console.warn, console.table, console.progress),
     )
     module, _, runner = recipe.runner.partition(":")
-    report = getattr(import_module(f"..core.{module}", __package__), runner)(job)
+    with one_line(output):
+        report = getattr(import_module(f"..core.{module}", __package__), runner)(job)
     if report.rows:
         console.table(report.title, ("", ""), report.rows)

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NoReturn, Self
+from typing import IO, Any, Self
 
 import jsonlines
 import orjson
 
 from .errors import ClosedPipe, DivtoolError, InputError, UsageError
-from .rescue import is_removed, rescued
+from .rescue import is_removed, removed
 
 Record = dict[str, Any]
 STDIN_NAME = "standard input"
@@ -320,7 +320,8 @@ class RecordWriter:
         finally:
             self._buffer = io.BytesIO()
         if self._file and is_removed(self._fd, Path(self._name)):
-            self._rescue()
+            self._file = False  # What follows is nothing to save once more.
+            raise removed(self._fd, Path(self._name), resumes=self.resumes)
 
     def _put(self, block: bytes) -> None:
         left = block
@@ -341,18 +342,6 @@ class RecordWriter:
         else:
             remedy = ", and --resume goes on" if self.resumes else ", or name another file"
         return DivtoolError(f"{self._name}: cannot be written ({error.strerror}); make room{remedy}")
-
-    def _rescue(self) -> NoReturn:
-        gone = f"{self._name}: was removed during the run"
-        self._file = False  # What follows is nothing to save once more.
-        try:
-            place = rescued(self._fd, Path(self._name))
-        except OSError as error:
-            raise DivtoolError(f"{gone}, and what it held is lost ({error.strerror}); begin again") from None
-        there = place == Path(self._name)
-        saved = "what it held is there again" if there else f"what it held is in {place} now"
-        goes_on = ("; " if there else "; put that back, and ") + "--resume goes on"
-        raise DivtoolError(f"{gone}; {saved}{goes_on if self.resumes else ''}")
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from .errors import DivtoolError
+
 _BLOCK = 1 << 20
 
 
@@ -29,20 +31,29 @@ def is_removed(file: int, path: Path) -> bool:
         return True
 
 
-def rescued(file: int, path: Path) -> Path:
-    """Write what a removed file holds to a new file, and nothing that exists over.
+def removed(file: int, path: Path, *, resumes: bool = False) -> DivtoolError:
+    """Save what a removed file holds; the answer is the error to raise, which says where it is.
+
+    The new file is where the old one was, its folder made anew if need be; where that cannot be, it is in a new folder
+    for temporary files. Nothing that exists is written over.
 
     Args:
         file: Its descriptor, open for reading too.
-        path: Where it was. The new file is there again, its folder made anew if need be; where that cannot be, it is
-            in a new folder for temporary files.
-
-    Returns:
-        The new file.
-
-    Raises:
-        OSError: It can be written in neither place.
+        path: Where it was.
+        resumes: Whether `--resume` goes on from it.
     """
+    gone = f"{path}: was removed during the run"
+    try:
+        place = _rescued(file, path)
+    except OSError as error:
+        return DivtoolError(f"{gone}, and what it held is lost ({error.strerror}); begin again")
+    if place == path:
+        return DivtoolError(f"{gone}; what it held is there again{'; --resume goes on' if resumes else ''}")
+    goes_on = "; put that back, and --resume goes on" if resumes else ""
+    return DivtoolError(f"{gone}; what it held is in {place} now{goes_on}")
+
+
+def _rescued(file: int, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _copied(file, path)

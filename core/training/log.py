@@ -10,6 +10,7 @@ from typing import IO, Any
 import orjson
 from transformers import TrainerCallback
 
+from ..rescue import is_removed, removed
 from .interrupt import Interrupt
 from .job import Tell
 from .pairs import Lengths, PairFile
@@ -45,7 +46,8 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
         kept = [line for line in records(path) if line["step"] <= begun_at] if begun_at else []
         self._seen = kept[-1]["num_tokens"] if kept else 0
         path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in kept))
-        self._stream: IO[bytes] = path.open("ab")
+        self._path = path
+        self._stream: IO[bytes] = path.open("a+b")
         self._total = total
         self._tell = tell
         self._tick = tick
@@ -68,6 +70,8 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
         line |= {"num_tokens": self._seen, "tokens_per_second": round(rate, 1)}
         self._stream.write(orjson.dumps(line) + b"\n")
         self._stream.flush()
+        if is_removed(self._stream.fileno(), self._path):
+            raise removed(self._stream.fileno(), self._path)
         self._tick(1)
         if state.global_step == 1 or state.global_step % max(1, self._total // 10) == 0:
             self._tell.note(f"step {state.global_step}/{self._total}: {_said(logs)}, {rate:,.0f} tokens/s")
