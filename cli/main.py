@@ -97,26 +97,28 @@ def main() -> None:
 
 def _conclude(error: BaseException, interrupted: bool) -> None:
     """Say what ended the run, and end with its status; what is no matter of the user's is raised again."""
+    status = _status(error)
     if isinstance(error, Interrupted):
         console.note(str(error))
     elif isinstance(error, DivtoolError):
         if str(error):
             console.error(str(error))
-    elif interrupted or isinstance(error, KeyboardInterrupt) or _status(error) == INTERRUPTED:
+    elif status == INTERRUPTED or (interrupted and status):
         console.note("interrupted")
-        interrupted = True
     elif isinstance(error, OSError):
         # One that nothing below could say more of: a full disk, a lost mount.
         console.error(f"{error}; --debug shows where")
     else:
         raise error
-    _leave(INTERRUPTED if interrupted else _status(error))
+    _leave(INTERRUPTED if interrupted else status)
 
 
 def _status(error: BaseException) -> int:
     """The exit status of what ended the run."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
     return error.exit_code if isinstance(error, DivtoolError) else 1
 
 

@@ -119,18 +119,26 @@ def test_ctrl_c_while_a_model_is_loaded(tiny_model: str, tmp_path: Path, count: 
     assert (tmp_path / "r.jsonl").read_text() == "old\n"
 
 
-def test_what_a_library_makes_of_ctrl_c_is_ctrl_c(tmp_path: Path) -> None:
-    """An import in C code may turn `KeyboardInterrupt` into an error of its own."""
+@pytest.mark.parametrize(
+    ("made", "status", "said"),
+    [
+        ("raise SystemError('error return without exception set')", 130, b"interrupted\n"),
+        ("raise SystemExit(0)", 0, b""),
+        ("raise main.DivtoolError('x: was removed')", 130, b"error: x: was removed\n"),
+    ],
+)
+def test_what_a_library_makes_of_ctrl_c(tmp_path: Path, made: str, status: int, said: bytes) -> None:
+    """An import in C code may turn `KeyboardInterrupt` into an error of its own; a callback may swallow it."""
     code = (
         "import os, signal\nfrom divtool.cli import main\n"
         "def command():\n"
         "    try:\n        os.kill(os.getpid(), signal.SIGINT)\n"
-        "    except KeyboardInterrupt:\n        raise SystemError('error return without exception set')\n"
+        f"    except KeyboardInterrupt:\n        {made}\n"
         "main.app = command\nmain.main()"
     )
     with _started("-c", code, folder=tmp_path) as running:
-        assert running.communicate(timeout=60)[1] == b"interrupted\n"
-    assert running.returncode == 130
+        assert running.communicate(timeout=60)[1] == said
+    assert running.returncode == status
 
 
 @pytest.mark.parametrize("what", ["the folder", "the file"])
