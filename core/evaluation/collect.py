@@ -206,11 +206,15 @@ class Collector:
             resume = False
         if not resume:
             path.unlink(missing_ok=True)
-            with replacing(beside) as temporary:
-                temporary.write_bytes(dumps(asked))
+            _note(beside, asked)
         self.announce(f"sampling {source.name} into {path}")
-        with self.progress(plan.total(task)) as (on_tokens, on_done):
-            sample_run(backend, task, plan, path, resume=resume, on_tokens=on_tokens, on_done=on_done)
+        try:
+            with self.progress(plan.total(task)) as (on_tokens, on_done):
+                sample_run(backend, task, plan, path, resume=resume, on_tokens=on_tokens, on_done=on_done)
+        finally:
+            # The folder was removed, and the responses saved there again: --resume needs both.
+            if path.is_file() and not beside.is_file():
+                _note(beside, asked)
         return path
 
     def _asked(self, source: Source, task: Task, plan: SamplePlan) -> dict[str, object]:
@@ -224,6 +228,11 @@ class Collector:
             "prompts": f"{short_hash([row.data for row in plan.rows(task)]):016x}",
             **plan.asked(task),
         }
+
+
+def _note(beside: Path, asked: dict[str, object]) -> None:
+    with replacing(beside) as temporary:
+        temporary.write_bytes(dumps(asked))
 
 
 @dataclass(slots=True)

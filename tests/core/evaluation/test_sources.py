@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,23 @@ def test_an_interrupted_run_is_finished_and_equals_an_uninterrupted_one(monkeypa
     _collected(_collector(lineup, resume=True))
     assert rest.asked == 20
     assert Path("w/story.run.jsonl").read_bytes() == Path("whole/story.run.jsonl").read_bytes()
+
+
+def test_a_work_folder_that_is_removed_is_there_again_to_go_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Removing(Models):
+        def draw(self, requests: Any, decoding: Any, on_tokens: Any) -> Any:
+            if self.asked == 12:
+                shutil.rmtree("w")
+            return super().draw(requests, decoding, on_tokens)
+
+    lineup = line_up([model_source("m", None)], None)
+    monkeypatch.setattr(collect, "open_backend", Removing().open)
+    with pytest.raises(DivtoolError, match=r"w/story\.run\.jsonl: was removed during the run; .*--resume goes on"):
+        _collected(_collector(lineup)).of("story")
+    rest = Models()
+    monkeypatch.setattr(collect, "open_backend", rest.open)
+    _collected(_collector(lineup, resume=True))
+    assert rest.asked == 40 - 16
 
 
 @pytest.mark.parametrize("changed", ["decoding", "seed", "samples", "adapter"])
