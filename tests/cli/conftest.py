@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +19,10 @@ Run = Callable[..., Done]
 
 
 @pytest.fixture(scope="session")
-def _forks() -> Iterator[subprocess.Popen[str]]:
+def _forks() -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-P", str(Path(__file__).with_name("forks.py"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    # Without a buffer here, `select` sees every line that has come.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         yield process
 
 
@@ -33,31 +37,68 @@ def new_divtool(tmp_path: Path) -> Run:
     return run
 
 
+class Fork:
+    """A run of the program that is under way in a fork: see `forks.py`.
+
+    Args:
+        forks: The process that forks; it has one fork at a time.
+        asked: The request.
+    """
+
+    def __init__(self, forks: subprocess.Popen[bytes], asked: dict[str, Any]) -> None:
+        assert forks.stdin is not None
+        assert forks.stdout is not None
+        self._asked, self._replies = asked, forks.stdout
+        forks.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._process = self._reply()
+
+    def ended(self, within: float) -> bool:
+        """Wait so many seconds at most; whether it has ended by then."""
+        return bool(select.select([self._replies], [], [], within)[0])
+
+    def kill(self) -> Done:
+        """End it with SIGKILL, unless it has ended."""
+        if not self.ended(0):
+            os.kill(self._process, signal.SIGKILL)
+        return self.wait()
+
+    def wait(self) -> Done:
+        """Wait for its end."""
+        said = (Path(path).read_bytes for path in self._asked["streams"][1:])
+        return Done(["divtool", *self._asked["arguments"]], self._reply(), *(read() for read in said))
+
+    def _reply(self) -> int:
+        reply = self._replies.readline()
+        assert reply, "the process that forks has ended"
+        return int(reply)
+
+
 @pytest.fixture
-def divtool(request: pytest.FixtureRequest, new_divtool: Run, tmp_path: Path) -> Run:
-    """As `new_divtool`, in a fork of a process that has the libraries loaded: see `forks.py`."""
-    if sys.platform != "linux":  # Elsewhere a fork of loaded libraries is not safe.
-        return new_divtool
-    forks: subprocess.Popen[str] = request.getfixturevalue("_forks")
+def forked_divtool(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Fork]:
+    """Starts `divtool ARGUMENTS` in a fork, one at a time."""
+    forks: subprocess.Popen[bytes] = request.getfixturevalue("_forks")
     own = request.getfixturevalue("tmp_path_factory").mktemp("streams")
     *streams, modules = (own / name for name in ("stdin", "stdout", "stderr", "modules"))
 
-    def run(*arguments: str, stdin: bytes = b"") -> Done:
+    def start(*arguments: str, stdin: bytes = b"") -> Fork:
         for path in (*streams, modules):
             path.write_bytes(stdin if path.name == "stdin" else b"")
         asked = {
             "arguments": arguments, "folder": str(tmp_path), "environment": dict(os.environ),
             "streams": list(map(str, streams)), "modules": str(modules),
         }  # fmt: skip
-        assert forks.stdin is not None
-        assert forks.stdout is not None
-        forks.stdin.write(json.dumps(asked) + "\n")
-        forks.stdin.flush()
-        status = forks.stdout.readline()
-        assert status, "the process that forks has ended"
-        return Done(["divtool", *arguments], int(status), *(path.read_bytes() for path in streams[1:]))
+        return Fork(forks, asked)
 
-    return run
+    return start
+
+
+@pytest.fixture
+def divtool(request: pytest.FixtureRequest, new_divtool: Run) -> Run:
+    """As `new_divtool`, in a fork of a process that has the libraries loaded: see `forks.py`."""
+    if sys.platform != "linux":  # Elsewhere a fork of loaded libraries is not safe.
+        return new_divtool
+    start: Callable[..., Fork] = request.getfixturevalue("forked_divtool")
+    return lambda *arguments, stdin=b"": start(*arguments, stdin=stdin).wait()
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ _SECONDS = 300
 
 
 def serve() -> None:
-    """Answer each line of standard input, a request, with the exit status."""
-    requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    """Answer each line of standard input, a request, with the process's number, and at its end the exit status."""
+    requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
     importlib.import_module("divtool.cli.main")
     for line in requests:
         request = json.loads(line)
@@ -32,10 +32,10 @@ def serve() -> None:
         child = os.fork()
         if not child:
             _become(request)
+        replies.write(f"{child}\n")
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         _load(Path(request["modules"]))
         replies.write(f"{status}\n")
-        replies.flush()
 
 
 def _become(request: dict[str, Any]) -> NoReturn:

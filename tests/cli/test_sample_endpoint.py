@@ -18,6 +18,8 @@ from typing import Any
 import orjson
 import pytest
 
+from .kills import killed_often
+
 pytest.importorskip("openai")
 
 KEY = "sk-very-secret-0123456789"
@@ -299,33 +301,29 @@ def test_a_server_that_stays_down_leaves_a_file_to_go_on_from(
     assert {said_of(body) for body in server.asked} == {f"Say {name}" for name in names[3:]}
 
 
-def test_killed_at_any_moment_and_resumed(new_divtool: Any, server: Server, prompts: Any, tmp_path: Path) -> None:
-    names = prompts(40)
-    server.delay = 0.15
-    path = tmp_path / "r.jsonl"
-    command = [
-        sys.executable, "-m", "divtool", "sample", "prompts.jsonl", "--endpoint", server.url, "-o", "r.jsonl",
-        "--strategy", "sequential", "-n", "2", "--concurrency", "4", "--resume",
-    ]  # fmt: skip
-    moments, kills = random.Random(3), 0
-    for _ in range(5):
-        running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-        # The moments are counted from a first request on: when that comes depends on the machine.
-        begun, deadline = len(server.asked), time.monotonic() + 120
-        while len(server.asked) < begun + 1 and running.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.8))
-        kills += running.poll() is None
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        if path.exists() and kills == 3:
-            path.write_bytes(path.read_bytes()[:-10])  # As a write that was cut.
-    assert kills >= 3
-    done = new_divtool(*command[3:])
+@pytest.mark.skipif(sys.platform != "linux", reason="a fork of loaded libraries is not safe")
+def test_thirty_kills_lose_nothing_and_double_nothing(
+    divtool: Any, forked_divtool: Any, server: Server, prompts: Any, tmp_path: Path
+) -> None:
+    names = prompts(200)
+    command = (
+        "sample", "prompts.jsonl", "--endpoint", server.url, "--strategy", "sequential", "-n", "2",
+        "--concurrency", "4",
+    )  # fmt: skip
+    server.delay = 0.002
+    done = divtool(*command, "-o", "whole.jsonl")
+    assert done.returncode == 0, done.stderr
+    path, again = tmp_path / "r.jsonl", (*command, "-o", "r.jsonl", "--resume")
+    killed_often(lambda: forked_divtool(*again), path, (tmp_path / "whole.jsonl").stat().st_size, seed=21)
+    done = divtool(*again)
     assert done.returncode == 0, done.stderr
     assert keys(path) == [(name, index, turn) for name in names for index in range(2) for turn in (1, 2)]
     rows = records(path)
     assert len({row["response"] for row in rows}) == len(rows)
+    assert all(row.keys() == rows[0].keys() and row["mine"] == row["prompt_id"] for row in rows)
+    # What was asked for the second turns holds the first turns of the file, also where a kill came between the two.
+    followed = {body["messages"][1]["content"] for body in server.asked if len(body["messages"]) == 3}
+    assert {row["response"] for row in rows if row["turn"] == 1} <= followed
 
 
 @pytest.mark.parametrize("refuses", [False, True])
