@@ -18,6 +18,7 @@ _EARLY = 5  # kills at any time from the start on, most of them before anything 
 _START = 0.4  # about the seconds until something is written
 _MOMENT = 0.03  # seconds: some batches
 _TAIL = 3000  # bytes: some records
+_LEFT = 6  # shares of the work that are for after the last kill, so that a run ends by itself on no machine
 
 
 def killed_often(start: Callable[[], Fork], path: Path, whole: int, seed: int) -> None:
@@ -38,7 +39,7 @@ def killed_often(start: Callable[[], Fork], path: Path, whole: int, seed: int) -
     _log.warning("seed %d", seed)
     for number in range(KILLS):
         before, begun = _size(path), time.monotonic()
-        enough = before + moments.uniform(0, 2) * (whole - before) / (KILLS + 2 - number)
+        enough = before + moments.uniform(0, 2) * (whole - before) / (KILLS + _LEFT - number)
         until = moments.uniform(0, _START) if number in early else 120.0
         running = start()
         while _size(path) <= enough and time.monotonic() < begun + until and not running.ended(0.001):
