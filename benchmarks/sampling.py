@@ -1,68 +1,163 @@
-"""Local sampling: tokens a second by number format, and our loop against `transformers.generate`.
+"""Local sampling: tokens a second against a plain loop of `generate`, a batch of it, and what the machine could do.
 
-Each pair of settings runs in turn on the same prompts; the ratio of a pair counts, not its seconds.
+All arms of a round draw the same prompts one after the other; the ratio within a round counts, not its seconds. The
+prompts are chats of several lengths, which SmolLM2-135M answers with a few words or with more than the limit.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
+from collections.abc import Callable, Iterator
 
 import torch
 
 from divtool.core.models.language import LanguageModel, load
 from divtool.core.models.options import LoadOptions
+from divtool.core.models.speed import fastest_dtype
 from divtool.core.sampling.backend import Decoding, Request
 from divtool.core.sampling.local import LocalBackend
+from divtool.core.sampling.prompt_sets import builtin_rows
 
-ROUNDS, PROMPTS, SAMPLES = 3, 8, 4
-DECODING = Decoding(top_p=0.95, max_new_tokens=64)
-TEXTS = [f"Describe a farm after the harvest in three sentences. Mention the number {n}." for n in range(PROMPTS)]
+_Arm = Callable[[list[str], int], tuple[float, list[int]]]
+_ROWS = 64  # of a static batch
 
 
-def ours(lm: LanguageModel) -> float:
-    """Tokens a second of our loop."""
-    requests = [
-        Request.of([{"role": "user", "content": text}], (0, text, i, 1)) for text in TEXTS for i in range(SAMPLES)
+def texts(prompts: int) -> list[str]:
+    """Half of them ask for a word or a title, half for three sentences."""
+    named = [row.data["prompt"] for row in builtin_rows("short-answers", prompts // 2, 0)]
+    return [
+        text
+        for pair in zip(named, (row.data["prompt"] for row in builtin_rows("scenes", prompts // 2, 0)), strict=True)
+        for text in pair
     ]
-    begun = time.perf_counter()
-    draws = LocalBackend(lm).draw(requests, DECODING)
-    return sum(draw.n_tokens for draw in draws) / (time.perf_counter() - begun)
 
 
-def theirs(lm: LanguageModel) -> float:
-    """Tokens a second of `generate` with the same decoding, padding after the end not counted."""
-    chats = [[{"role": "user", "content": text}] for text in TEXTS]
-    batch = lm.tokenizer.apply_chat_template(
-        chats, add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
-    )
-    torch.manual_seed(0)
-    begun = time.perf_counter()
-    output = lm.model.generate(
-        **batch, do_sample=True, top_p=0.95, top_k=0, max_new_tokens=64, num_return_sequences=SAMPLES
-    )
-    took = time.perf_counter() - begun
-    new = output[:, batch["input_ids"].shape[1] :]
-    ended = (new == lm.tokenizer.eos_token_id).cumsum(-1)
-    return int(((ended == 0) | ((ended == 1) & (new == lm.tokenizer.eos_token_id))).sum()) / took
+def ours(lm: LanguageModel, limit: int, batch_size: int | None = None) -> _Arm:
+    """Our engine, asked for everything at once."""
+
+    def draw(prompts: list[str], samples: int) -> tuple[float, list[int]]:
+        requests = [
+            Request.of([{"role": "user", "content": text}], (0, text, i, 1)) for text in prompts for i in range(samples)
+        ]
+        backend = LocalBackend(lm)
+        backend.begin(samples, batch_size)
+        begun = time.perf_counter()
+        draws = backend.draw(requests, Decoding(max_new_tokens=limit))
+        return time.perf_counter() - begun, [draw.n_tokens or 0 for draw in draws]
+
+    return draw
 
 
-def compare(name: str, a: list[float], b: list[float]) -> None:
-    """Print both rates and the ratios."""
-    ratios = sorted(x / y for x, y in zip(a, b, strict=True))
-    rates = f"{statistics.median(a):.0f} against {statistics.median(b):.0f} tokens/s"
-    print(f"{name}: {rates}; ratio median {statistics.median(ratios):.2f}, {ratios[0]:.2f} to {ratios[-1]:.2f}")
+def theirs(lm: LanguageModel, limit: int, rows: int | None) -> _Arm:
+    """`generate` a prompt at a time, or in batches of so many rows, without re-packing.
+
+    top-k is off, so that the same distribution is drawn from.
+    """
+
+    def draw(prompts: list[str], samples: int) -> tuple[float, list[int]]:
+        torch.manual_seed(0)
+        lengths: list[int] = []
+        begun = time.perf_counter()
+        size = 1 if rows is None else rows // samples
+        for start in range(0, len(prompts), size):
+            chats = [[{"role": "user", "content": text}] for text in prompts[start : start + size]]
+            batch = lm.tokenizer.apply_chat_template(
+                chats, add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
+            )
+            output = lm.model.generate(
+                **batch, do_sample=True, top_k=0, max_new_tokens=limit, num_return_sequences=samples
+            )
+            lengths += drawn(output[:, batch["input_ids"].shape[1] :], lm.tokenizer.eos_token_id)
+        return time.perf_counter() - begun, lengths
+
+    return draw
+
+
+def drawn(new: torch.Tensor, end: int) -> list[int]:
+    """Tokens of each row up to its end, which is counted; padding behind it is not."""
+    ended = (new == end).cumsum(-1)
+    return [int(n) for n in ((ended == 0) | ((ended == 1) & (new == end))).sum(-1)]
+
+
+def bounds(lm: LanguageModel, rows: int, columns: int) -> tuple[float, float]:
+    """Tokens a second if only matrix products took time, and if only reading weights and states did.
+
+    Both are measured on this machine: the largest product of the model at many rows, and a sum over a large tensor.
+    """
+    dtype, config = lm.model.dtype, lm.model.config
+    weight, many = lm.model.get_output_embeddings().weight, torch.ones(512, config.hidden_size, dtype=lm.model.dtype)
+    product = fastest(lambda: torch.nn.functional.linear(many, weight))
+    flops = 2 * many.shape[0] * weight.numel() / product
+    held = torch.ones(64 * 2**20)
+    bandwidth = held.numel() * held.element_size() / fastest(held.sum)
+    parameters = lm.model.num_parameters()
+    head = config.hidden_size // config.num_attention_heads
+    states = 2 * config.num_hidden_layers * config.num_key_value_heads * head * columns
+    attention = 4 * config.num_hidden_layers * config.num_attention_heads * head * columns
+    moved = (parameters + rows * states) * dtype.itemsize
+    return flops / (2 * parameters + attention), rows * bandwidth / moved
+
+
+@torch.inference_mode()
+def fastest(work: Callable[[], object]) -> float:
+    """The shortest of some times, in seconds."""
+    times = []
+    for _ in range(7):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def spread(values: Iterator[float]) -> str:
+    """Median and range."""
+    ordered = sorted(values)
+    return f"{statistics.median(ordered):.2f} ({ordered[0]:.2f} to {ordered[-1]:.2f})"
 
 
 def main() -> None:
-    """Run every comparison on the embedded model."""
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {PROMPTS} prompts x {SAMPLES} samples")
-    exact = load("smollm2-135m", LoadOptions(device="cpu", dtype="float32"))
-    half = load("smollm2-135m", LoadOptions(device="cpu", dtype="bfloat16"))
-    rounds = [(ours(exact), theirs(exact), ours(half)) for _ in range(ROUNDS)]
-    loop, generate, rounded = (list(column) for column in zip(*rounds, strict=True))
-    compare("float32, our loop / generate", loop, generate)
-    compare("our loop, bfloat16 / float32", rounded, loop)
+    """Run every arm on the embedded model, round by round."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--limit", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--samples", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[])
+    given = parser.parse_args()
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}; {given.prompts} prompts, {given.limit} tokens"
+    )
+    models = {name: load("smollm2-135m", LoadOptions(device="cpu", dtype=name)) for name in ("float32", "bfloat16")}
+    print(f"fastest here: {fastest_dtype(models['float32'].model.config.hidden_size)}")
+    for name, lm in models.items():
+        arithmetic, memory = bounds(lm, 128, 128)
+        print(f"{name}: {arithmetic:,.0f} tokens/s by arithmetic, {memory:,.0f} by memory (128 rows of 128 columns)")
+    arms: dict[str, _Arm] = {}
+    for name, lm in models.items():
+        arms[f"ours {name}"] = ours(lm, given.limit)
+        arms |= {f"ours {name} {size}": ours(lm, given.limit, size) for size in given.batch_sizes}
+        arms[f"loop {name}"] = theirs(lm, given.limit, None)
+        arms[f"batch {name}"] = theirs(lm, given.limit, _ROWS)
+    for samples in given.samples:
+        compare(arms, texts(given.prompts), samples, given.rounds, given.limit)
+
+
+def compare(arms: dict[str, _Arm], prompts: list[str], samples: int, rounds: int, limit: int) -> None:
+    """Print tokens a second of every arm, and the ratio of ours to each other arm."""
+    rates: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(rounds):
+        for name, arm in arms.items():
+            seconds, lengths = arm(prompts, samples)
+            rates[name].append(sum(lengths) / seconds)
+            ended = sum(length < limit for length in lengths) / len(lengths)
+            print(f"n {samples} {name}: {len(lengths)} responses, {sum(lengths):,} tokens, {ended:.0%} end early, "
+                  f"{seconds:.1f} s, {rates[name][-1]:.0f} tokens/s", flush=True)  # fmt: skip
+    for own in (name for name in arms if name.startswith("ours")):
+        for other in (name for name in arms if not name.startswith("ours")):
+            ratios = (one / two for one, two in zip(rates[own], rates[other], strict=True))
+            print(f"n {samples}: {own} over {other}: {spread(ratios)}")
 
 
 if __name__ == "__main__":

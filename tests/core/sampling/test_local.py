@@ -138,7 +138,9 @@ def test_calls_from_several_threads_share_the_model(tiny: LanguageModel) -> None
     backend = LocalBackend(tiny)
     alone = [LocalBackend(tiny).draw(_requests(text), own) for text, own in zip(texts, settings, strict=True)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda pair: backend.draw(_requests(pair[0]), pair[1]), zip(texts, settings)))
+        together = list(
+            pool.map(lambda pair: backend.draw(_requests(pair[0]), pair[1]), zip(texts, settings, strict=True))
+        )
     assert [[draw.text for draw in draws] for draws in together] == [[draw.text for draw in draws] for draws in alone]
 
 
