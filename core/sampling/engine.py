@@ -118,30 +118,37 @@ class Engine:
         free = self.most - len(self._rows)
         longest = max((len(row.chat) + row.limit for row in (*self._rows, *self._next(free))), default=0)
         each = self._slots.size(wide(longest))
-        fitting = min(free, int(_MEMORY * _free_memory(self._lm.device) / each)) if each else free
-        return fitting if self._rows else max(fitting, 1)  # One is always tried.
+        fitting = int(_MEMORY * _free_memory(self._lm.device) / each) if each else 0
+        # One is always tried, and shows how much memory a response takes.
+        return min(free, fitting if self._rows else max(fitting, 1))
 
     def _next(self, count: int) -> list[Row]:
         return [self._waiting[place] for place in range(min(count, len(self._waiting)))]
 
     def _read(self, rows: list[Row]) -> None:
         """Run the chats of rows through the model, and with them those of rows to come, as far as a pass goes."""
-        lacking = {row.chat for row in rows if len(row.chat) > 1} - self._prefixes.keys()
+        lacking = dict.fromkeys(row.chat for row in rows if self._unread(row))
         if not lacking:
             return
-        ahead = self._next(len(rows) + _READ_TOKENS[self._accelerator] // STEP)[len(rows) :]
-        for row in ahead:
-            if sum(wide(len(chat)) for chat in lacking) >= _READ_TOKENS[self._accelerator]:
+        most = _READ_TOKENS[self._accelerator]
+        tokens = sum(wide(len(chat)) for chat in lacking)
+        for row in self._next(len(rows) + most // STEP)[len(rows) :]:
+            if tokens >= most:
                 break
-            if len(row.chat) > 1 and row.chat not in self._prefixes:
-                lacking.add(row.chat)
+            if self._unread(row) and row.chat not in lacking:
+                lacking[row.chat] = None
+                tokens += wide(len(row.chat))
         ordered = sorted(lacking, key=lambda chat: (wide(len(chat) - 1), chat))
         for width, group in groupby(ordered, key=lambda chat: wide(len(chat) - 1)):
             alike = list(group)
-            size = max(1, _READ_TOKENS[self._accelerator] // width)
+            size = max(1, most // width)
             for start in range(0, len(alike), size):
                 part = alike[start : start + size]
                 self._prefixes.update(zip(part, self._slots.read(part), strict=True))
+
+    def _unread(self, row: Row) -> bool:
+        """The model has not read what stands before the last token of the row's chat, and there is something."""
+        return len(row.chat) > 1 and row.chat not in self._prefixes
 
     def _logits(self) -> torch.Tensor:
         """Logits of the next token of each row, [places or more, vocabulary]."""

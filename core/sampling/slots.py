@@ -118,6 +118,7 @@ class Slots:
 
     def __init__(self, lm: LanguageModel) -> None:
         self._lm = lm
+        self._bytes = 0
         self.clear()
 
     def reserve(self, places: int) -> None:
@@ -177,9 +178,11 @@ class Slots:
         return logits
 
     def size(self, tokens: int) -> int:
-        """Bytes of the states of so many tokens; 0 before any were read."""
+        """Bytes of the states of so many tokens; 0 before any were held."""
         held = [states for layer in self._layers if layer.is_initialized for states in (layer.keys, layer.values)]
-        return tokens * sum(states.shape[1] * states.shape[3] * states.element_size() for states in held)
+        if held:
+            self._bytes = sum(states.shape[1] * states.shape[3] * states.element_size() for states in held)
+        return tokens * self._bytes
 
     def clear(self) -> None:
         """Begin without any row, and give the memory back."""
