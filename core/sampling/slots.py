@@ -174,14 +174,13 @@ class Slots:
             past_key_values=self._cache,
             use_cache=True,
         )
+        held = [states for layer in self._layers for states in (layer.keys, layer.values)]
+        self._bytes = sum(states.shape[1] * states.shape[3] * states.element_size() for states in held)
         logits: Tensor = output.logits[:, -1]
         return logits
 
     def size(self, tokens: int) -> int:
-        """Bytes of the states of so many tokens; 0 before any were held."""
-        held = [states for layer in self._layers if layer.is_initialized for states in (layer.keys, layer.values)]
-        if held:
-            self._bytes = sum(states.shape[1] * states.shape[3] * states.element_size() for states in held)
+        """Bytes of the states of so many tokens; 0 before the first step."""
         return tokens * self._bytes
 
     def clear(self) -> None:
