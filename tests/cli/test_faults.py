@@ -221,3 +221,20 @@ def test_no_chat_template_is_said_once(divtool: Any, tiny_model: str, tmp_path: 
     texts = [divtool(*command, str(plain), stdin=line).stdout for line in both.splitlines()]
     assert len({(orjson.loads(text)["response"], orjson.loads(text)["logprob"]) for text in texts}) == 1
     assert b"warning" not in divtool(*command, tiny_model, stdin=PROMPTS[0]).stderr
+
+
+def test_a_prompt_beyond_the_context_is_one_line(divtool: Any, tiny_model: str, tmp_path: Path) -> None:
+    long = orjson.dumps({"prompt_id": "long", "prompt": "the old river " * 400}) + b"\n"
+    (tmp_path / "p.jsonl").write_bytes(PROMPTS[0] + long + PROMPTS[1])
+    command = ["sample", "p.jsonl", "-n", "2", "--max-new-tokens", "4", "--model", tiny_model, "-o", "r.jsonl"]
+    done = divtool(*command)
+    assert done.returncode == 1
+    line = done.stderr.decode().splitlines()[-1]
+    assert line.startswith("error: prompt_id 'long': ")
+    assert "tokens, and the context of" in line
+    assert "ends at 1,024; shorten the prompt" in line
+    assert [orjson.loads(record)["sample_index"] for record in (tmp_path / "r.jsonl").open()] == [0, 1]
+    # With the prompt taken out, the run goes on from what is there.
+    (tmp_path / "p.jsonl").write_bytes(b"".join(PROMPTS[:2]))
+    assert divtool(*command, "--resume").returncode == 0
+    assert len((tmp_path / "r.jsonl").read_bytes().splitlines()) == 4
