@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--arms", nargs="+", choices=["ours", "loop", "batch"], default=["ours", "loop", "batch"])
     parser.add_argument("--batch-sizes", type=int, nargs="*", default=[])
     given = parser.parse_args()
     print(
@@ -140,6 +141,7 @@ def main() -> None:
         arms |= {f"ours {name} {size}": ours(lm, given.limit, size) for size in given.batch_sizes}
         arms[f"loop {name}"] = theirs(lm, given.limit, None)
         arms[f"batch {name}"] = theirs(lm, given.limit, _ROWS)
+    arms = {name: arm for name, arm in arms.items() if name.split()[0] in given.arms}
     for samples in given.samples:
         compare(arms, texts(given.prompts), samples, given.rounds, given.limit)
 

@@ -20,7 +20,7 @@ _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 def adapter_settings(folder: str) -> Any:
-    """The PEFT configuration of an adapter.
+    """The configuration of an adapter.
 
     Args:
         folder: A folder or a hub id.
@@ -35,7 +35,7 @@ def adapter_settings(folder: str) -> Any:
     try:
         settings = PeftConfig.from_pretrained(folder)
     except KeyError as error:
-        raise DivtoolError(f"adapter '{folder}': PEFT knows no type {error} of adapters; name a LoRA adapter") from None
+        raise DivtoolError(f"adapter '{folder}': the type {error} is unknown; name a LoRA adapter") from None
     except (OSError, ValueError, TypeError) as error:
         raise DivtoolError(f"adapter '{folder}': its settings cannot be read ({reason(error)})") from error
     if settings.peft_type is None:

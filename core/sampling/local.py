@@ -74,8 +74,8 @@ class LocalBackend:
             self._new.append(job)
             if not self._running:
                 self._running = True
-                # No daemon: the interpreter must not end while a thread of its computes.
-                threading.Thread(target=self._run).start()
+                # No daemon, as those that wait may be: the interpreter must not end while torch computes.
+                threading.Thread(target=self._run, daemon=False).start()
         try:
             job.ended.wait()
         except BaseException:
@@ -110,12 +110,12 @@ class LocalBackend:
             with torch.inference_mode():
                 while self._take_on():
                     self._step()
-                self._engine.rest()
         except BaseException as error:
             with self._lock:
-                self._running = False
                 failed, self._jobs, self._new = [*self._jobs, *self._new], [], []
-            self._engine.drop(row for job in failed for row in job.rows)
+                self._engine.drop(row for job in failed for row in job.rows)
+                self._engine.rest()
+                self._running = False
             for job in failed:
                 job.fail(error)
 
@@ -125,6 +125,8 @@ class LocalBackend:
             new, self._new = self._new, []
             self._jobs += new
             if not self._jobs:
+                # Before another thread may begin.
+                self._engine.rest()
                 self._running = False
                 return False
         for job in new:

@@ -169,7 +169,7 @@ def test_a_folder_that_is_no_adapter(tmp_path: Path, text: str | None, match: st
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"peft_type": "FUTURE"}, "knows no type 'FUTURE' of adapters"),
+        ({"peft_type": "FUTURE"}, "the type 'FUTURE' is unknown"),
         ({"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 4}, "is of type PROMPT_TUNING, which changes no weights"),
         ({}, "names no peft_type"),
     ],
