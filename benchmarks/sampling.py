@@ -19,6 +19,8 @@ from divtool.core.models.speed import fastest_dtype
 from divtool.core.sampling.backend import Decoding, Request
 from divtool.core.sampling.local import LocalBackend
 from divtool.core.sampling.prompt_sets import builtin_rows
+from divtool.core.sampling.slots import Slots
+from divtool.core.sampling.tokens import draw_tokens
 
 _Arm = Callable[[list[str], int], tuple[float, list[int]]]
 _ROWS = 64  # of a static batch
@@ -100,6 +102,25 @@ def bounds(lm: LanguageModel, rows: int, columns: int) -> tuple[float, float]:
     return flops / (2 * parameters + attention), rows * bandwidth / moved
 
 
+def steps(lm: LanguageModel, rows: int, columns: int) -> tuple[float, float, float]:
+    """Seconds of a forward pass over rows of so many tokens, of drawing their tokens, and of that at top-p 0.95."""
+    slots, chat = Slots(lm), tuple(range(100, 101 + columns))
+    slots.reserve(rows)
+    with torch.inference_mode():
+        prefix = slots.read([chat])[0]
+        for place in range(rows):
+            slots.put(prefix, place)
+    tokens, ends = list(range(100, 100 + rows)), [columns] * rows
+    forward = fastest(lambda: slots.step(tokens, ends))
+    with torch.inference_mode():
+        logits, uniforms = slots.step(tokens, ends).float(), torch.linspace(0, 0.99, rows, dtype=torch.float64)
+    whole, nucleus = (
+        fastest(lambda setting=setting: draw_tokens(logits, uniforms, setting))
+        for setting in (Decoding(), Decoding(top_p=0.95))
+    )
+    return forward, whole, nucleus
+
+
 @torch.inference_mode()
 def fastest(work: Callable[[], object]) -> float:
     """The shortest of some times, in seconds."""
@@ -135,6 +156,10 @@ def main() -> None:
     for name, lm in models.items():
         arithmetic, memory = bounds(lm, 128, 128)
         print(f"{name}: {arithmetic:,.0f} tokens/s by arithmetic, {memory:,.0f} by memory (128 rows of 128 columns)")
+        for rows in (16, 64, 128):
+            forward, whole, nucleus = (1000 * seconds for seconds in steps(lm, rows, 100))
+            print(f"{name}: {rows} rows of 100 tokens: a forward pass {forward:.0f} ms ({1000 * rows / forward:.0f} "
+                  f"tokens/s), drawing {whole:.1f} ms, at top-p 0.95 {nucleus:.1f} ms")  # fmt: skip
     arms: dict[str, _Arm] = {}
     for name, lm in models.items():
         arms[f"ours {name}"] = ours(lm, given.limit)
