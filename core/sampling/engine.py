@@ -45,6 +45,7 @@ class Engine:
         self._accelerator = lm.device.type != "cpu"
         self.most = most or _MOST[self._accelerator]
         self.halved = False
+        self._read_tokens = _READ_TOKENS[self._accelerator]
         self._slots = Slots(lm)
         self._rows: list[Row] = []  # the row in each place
         self._waiting: deque[Row] = deque()
@@ -77,29 +78,41 @@ class Engine:
         Raises:
             DivtoolError: Memory does not suffice for one response.
         """
-        while True:
-            try:
-                self._let_in()
-                logits = self._logits()
-                break
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
-                self._halve(error)
-        self._draw(logits)
+        while (failure := self._try()) is not None:
+            self._halve(failure)
         done = [row for row in self._rows if row.done]
         for row in done:
             self._leave(row)
         return done
 
+    def _try(self) -> RuntimeError | None:
+        """Draw a token for each row, or say how memory ran out."""
+        try:
+            self._let_in()
+            self._draw(self._logits())
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            # Without its frames, which hold on to the memory.
+            return error.with_traceback(None)
+        return None
+
     def rest(self) -> None:
         """Give memory back until there is something to draw."""
+        self._slots.clear()
+
+    def forget(self) -> None:
+        """Begin anew without any row; touches no tensor, so that it can be done after any fault."""
+        self._rows.clear()
+        self._waiting.clear()
+        self._readers.clear()
+        self._prefixes.clear()
         self._slots.clear()
 
     def _let_in(self) -> None:
         """Give free places to rows that wait."""
         free = self._room()
-        if not free or not self._waiting or (self._rows and free < self.most * _FREE):
+        if free <= 0 or not self._waiting or (self._rows and free < self.most * _FREE):
             return
         rows = self._next(free)
         self._read(rows)
@@ -111,6 +124,7 @@ class Engine:
             self._rows.append(row)
             self._readers[row.chat] -= 1
             if not self._readers[row.chat]:
+                del self._readers[row.chat]
                 self._prefixes.pop(row.chat, None)
 
     def _room(self) -> int:
@@ -118,7 +132,9 @@ class Engine:
         free = self.most - len(self._rows)
         longest = max((len(row.chat) + row.limit for row in (*self._rows, *self._next(free))), default=0)
         each = self._slots.size(wide(longest))
-        fitting = int(_MEMORY * _free_memory(self._lm.device) / each) if each else 0
+        memory = _MEMORY * (_free_memory(self._lm.device) + self._slots.held())
+        # What the rows in places will come to take is part of what there is room for.
+        fitting = int(min(self.most, memory / each)) - len(self._rows) if each else 0
         # One is always tried, and shows how much memory a response takes.
         return min(free, fitting if self._rows else max(fitting, 1))
 
@@ -130,7 +146,7 @@ class Engine:
         lacking = dict.fromkeys(row.chat for row in rows if self._unread(row))
         if not lacking:
             return
-        most = _READ_TOKENS[self._accelerator]
+        most = self._read_tokens
         tokens = sum(wide(len(chat)) for chat in lacking)
         for row in self._next(len(rows) + most // STEP)[len(rows) :]:
             if tokens >= most:
@@ -179,12 +195,12 @@ class Engine:
 
     def _halve(self, error: Exception) -> None:
         """Begin anew with half the places: what the rows had is drawn once more, to the same tokens."""
-        had = len(self._rows) or self.most
-        if had == 1 or len(self._rows) + len(self._waiting) == 1:
+        if self.most == 1 and self._read_tokens <= STEP:
             raise DivtoolError(
                 "memory does not suffice to draw one response; give fewer --max-new-tokens, a shorter prompt, or --4bit"
             ) from error
-        self.most, self.halved = had // 2, True
+        self.most, self._read_tokens = max(1, self.most // 2), max(STEP, self._read_tokens // 2)
+        self.halved = True
         for row in reversed(self._rows):
             row.restart()
             self._waiting.appendleft(row)
@@ -192,17 +208,21 @@ class Engine:
         self._rows.clear()
         self._prefixes.clear()
         self._slots.clear()
-        if self._accelerator:
+        if self._lm.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    # The CPU's allocator has no error of its own.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an allocation failed; the CPU, MPS and cuBLAS have no error of their own for it."""
+    said = str(error)
+    words = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in said for word in words)
 
 
 def _free_memory(device: torch.device) -> float:
     """Bytes that are free where the model is; without a bound where nobody says."""
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        # What torch has reserved and does not use is free too.
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + unused)
     return float(psutil.virtual_memory().available) if device.type == "cpu" else float("inf")

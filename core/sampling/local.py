@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +17,7 @@ import torch
 from ..errors import DivtoolError
 from ..models.chat import chat_ids
 from .backend import Decoding, Draw, Request, ignore_tokens
-from .engine import Engine
+from .engine import Engine, out_of_memory
 from .rows import Row
 from .slots import fits, wide, window
 from .static import draw_static
@@ -58,7 +59,8 @@ class LocalBackend:
             each: Responses a call.
             most: Responses that may be drawn together; None leaves it to the backend.
         """
-        self._engine.most = most or self._engine.most
+        if most is not None:
+            self._engine.most, self._engine.halved = most, False
         return -(-self._engine.most // each)
 
     def draw(
@@ -73,9 +75,9 @@ class LocalBackend:
         with self._lock:
             self._new.append(job)
             if not self._running:
-                self._running = True
                 # No daemon, as those that wait may be: the interpreter must not end while torch computes.
                 threading.Thread(target=self._run, daemon=False).start()
+                self._running = True
         try:
             job.ended.wait()
         except BaseException:
@@ -113,11 +115,11 @@ class LocalBackend:
         except BaseException as error:
             with self._lock:
                 failed, self._jobs, self._new = [*self._jobs, *self._new], [], []
-                self._engine.drop(row for job in failed for row in job.rows)
-                self._engine.rest()
+                self._engine.forget()
                 self._running = False
             for job in failed:
-                job.fail(error)
+                if not job.ended.is_set():
+                    job.fail(error)
 
     def _take_on(self) -> bool:
         """Begin with new jobs and leave cancelled ones; the answer is whether there is something to do."""
@@ -129,38 +131,57 @@ class LocalBackend:
                 self._engine.rest()
                 self._running = False
                 return False
-        for job in new:
-            self._prepare(job)
+        whole = [job for job in new if not self._prepare(job)]
+        for _, alike in groupby(sorted(whole, key=lambda job: repr(job.decoding)), key=lambda job: job.decoding):
+            self._draw_static(list(alike))
         for job in [job for job in self._jobs if job.cancelled]:
             self._engine.drop(job.rows)
             job.fail(DivtoolError(_GIVEN_UP))
         self._jobs = [job for job in self._jobs if not job.ended.is_set()]
         return True
 
-    def _prepare(self, job: _Job) -> None:
+    def _prepare(self, job: _Job) -> bool:
+        """Give the engine the rows of a job; the answer is False where they do not fit its slots."""
         try:
             job.rows = [self._row(request, job.decoding) for request in job.requests]
-            longest = max((len(row.chat) + row.limit for row in job.rows), default=0)
-            if self._slotted and (self._window is None or wide(longest) < self._window):
-                self._engine.add(job.rows)
-            else:
-                self._draw_static(job)
         except DivtoolError as error:
             job.fail(error)
+            return True
+        longest = max((len(row.chat) + row.limit for row in job.rows), default=0)
+        if not self._slotted or (self._window is not None and wide(longest) >= self._window):
+            return False
+        self._engine.add(job.rows)
+        return True
 
-    def _draw_static(self, job: _Job) -> None:
-        for start in range(0, len(job.rows), self._engine.most):
-            draw_static(self._lm, job.rows[start : start + self._engine.most], job.tell)
+    def _draw_static(self, jobs: list[_Job]) -> None:
+        """Draw the rows of jobs of one decoding, batch by batch, until nobody wants them any more."""
+
+        def heard() -> bool:
+            for job in jobs:
+                job.tell()
+            return not all(job.cancelled for job in jobs)
+
+        rows, start = [row for job in jobs for row in job.rows], 0
+        while start < len(rows):
+            batch = rows[start : start + self._engine.most]
+            try:
+                draw_static(self._lm, batch, heard)
+            except RuntimeError as error:
+                if not out_of_memory(error) or self._engine.most == 1:
+                    raise
+                self._engine.most, self._engine.halved = self._engine.most // 2, True
+                for row in batch:
+                    row.restart()
+            else:
+                start += len(batch)
 
     def _step(self) -> None:
         """Draw a token of every response that has a place, and let those go on that wait for what is done."""
         if self._engine.busy:
             self._engine.step()
         for job in self._jobs:
-            if job.cancelled:
-                continue  # Left at the next step.
             job.tell()
-            if all(row.done for row in job.rows):
+            if not job.cancelled and all(row.done for row in job.rows):
                 job.draws = [self._finished(row) for row in job.rows]
                 job.ended.set()
 
@@ -204,13 +225,7 @@ class _Job:
         self._told = 0
 
     def tell(self) -> None:
-        """Say how many tokens were drawn since the last time.
-
-        Raises:
-            DivtoolError: Nobody waits for them any more.
-        """
-        if self.cancelled:
-            raise DivtoolError(_GIVEN_UP)
+        """Say how many tokens were drawn since the last time."""
         drawn = sum(len(row.ids) for row in self.rows)
         if drawn > self._told:
             self.on_tokens(drawn - self._told)

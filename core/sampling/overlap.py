@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar, runtime_checkable
 
+from ..errors import DivtoolError
 from .backend import Backend, Decoding, Draw, Request, ignore_tokens
 
 _Batch = TypeVar("_Batch")
@@ -59,7 +60,7 @@ class Overlap:
         self._window = _WINDOW * workers
         self._free = threading.Semaphore(workers)
         self._baton = threading.Lock()
-        self._failed = False
+        self._failed = self._closed = False
 
     def draw(
         self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None] = ignore_tokens
@@ -91,6 +92,7 @@ class Overlap:
             for batch, result in begun:
                 yield batch, result.result()
         finally:
+            self._closed = True  # Those that wait for the baton begin nothing any more.
             self._waiting.cancel()
 
     def _begin(self, work: Callable[[_Batch], _Result], batch: _Batch) -> Future[_Result]:
@@ -99,6 +101,8 @@ class Overlap:
         def run() -> None:
             try:
                 with self._baton:
+                    if self._closed:
+                        raise DivtoolError("given up")
                     future.set_result(work(batch))
             except BaseException as error:
                 self._failed = True

@@ -94,7 +94,7 @@ class Sampler:
     ) -> None:
         self._overlap: Overlap | None = None
         if isinstance(backend, Waiting):
-            each = strategy.chats(options.samples)
+            each = min(strategy.chats(options.samples), options.batch_size or _BATCH)
             self._overlap = Overlap(backend, backend, each, options.batch_size)
         self._backend: Backend = self._overlap or backend
         self._batch_size = options.batch_size or _BATCH

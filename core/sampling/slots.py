@@ -131,7 +131,9 @@ class Slots:
         Args:
             chats: Token ids, each at least 2, of lengths that share one `wide`.
         """
-        width = wide(max(len(chat) for chat in chats) - 1)
+        longest = max(len(chat) for chat in chats) - 1
+        # No position beyond the context, which a model need not have.
+        width = max(longest, min(wide(longest), self._lm.context or wide(longest)))
         # Padded behind, where causal attention does not look.
         ids = torch.tensor([[*chat[:-1], *[self._lm.pad_id] * (width + 1 - len(chat))] for chat in chats])
         cache = DynamicCache(config=self._lm.model.config)
@@ -183,6 +185,11 @@ class Slots:
         """Bytes of the states of so many tokens; 0 before the first step."""
         return tokens * self._bytes
 
+    def held(self) -> int:
+        """Bytes that the cache takes now."""
+        states = [part for layer in self._layers if layer.is_initialized for part in (layer.keys, layer.values)]
+        return sum(part.nbytes for part in states)
+
     def clear(self) -> None:
         """Begin without any row, and give the memory back."""
         self._columns = _Columns(torch.zeros(0, dtype=torch.long), STEP)
@@ -192,9 +199,16 @@ class Slots:
 
 
 def window(lm: LanguageModel) -> int | None:
-    """Tokens that every layer sees at a time; None where there is no such bound."""
+    """Tokens that every layer sees at a time, and sees in the same way; None where there is no such bound."""
+    config = lm.model.config.get_text_config()
     layers = DynamicCache(config=lm.model.config).layers
-    return min((layer.sliding_window for layer in layers if getattr(layer, "is_sliding", False)), default=None)
+    bounds = [layer.sliding_window for layer in layers if getattr(layer, "is_sliding", False)]
+    rope = getattr(config, "rope_parameters", None) or {}
+    for kind in (rope, *(part for part in rope.values() if isinstance(part, dict))):
+        # The longest row of a batch decides over the frequencies of all.
+        if kind.get("rope_type") in ("dynamic", "longrope"):
+            bounds.append(kind.get("original_max_position_embeddings") or config.max_position_embeddings)
+    return min(bounds, default=None)
 
 
 @torch.inference_mode()
@@ -213,6 +227,8 @@ def fits(lm: LanguageModel) -> bool:
             slots.put(slots.read([chat])[0], place)
         found = slots.step([chat[-1] for chat in chats], [len(chat) - 1 for chat in chats])
         plain = [lm.model(input_ids=torch.tensor([chat], device=lm.device)).logits[0, -1] for chat in chats]
+    except torch.OutOfMemoryError:
+        raise
     except Exception:  # Whatever a model's own code raises on being asked in this way, it cannot be.
         return False
     pairs = zip(found.float(), torch.stack(plain).float(), strict=True)

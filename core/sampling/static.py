@@ -19,12 +19,13 @@ _COMPACT_AT = 0.2
 _PREFILL_TOKENS = (2048, 65536)
 
 
-def draw_static(lm: LanguageModel, rows: Sequence[Row], after_token: Callable[[], None]) -> None:
-    """Draw rows of one decoding to their ends; `after_token` is called whenever each has one more."""
+def draw_static(lm: LanguageModel, rows: Sequence[Row], go_on: Callable[[], bool]) -> None:
+    """Draw rows of one decoding to their ends; `go_on` is asked whenever each has one more token."""
     batch = _Batch(lm, rows)
     while batch.active:
         batch.step()
-        after_token()
+        if not go_on():
+            return
 
 
 class _Batch:

@@ -177,15 +177,28 @@ def test_memory_for_not_even_one_is_said(tiny: LanguageModel, monkeypatch: pytes
     assert len(backend.draw(_requests("a", samples=4), LIMIT)) == 4
 
 
-def test_faults_of_the_model_reach_every_caller(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", [1, 4])
+def test_faults_of_the_model_reach_every_caller(
+    tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """While chats are read, and while several rows have places; the backend goes on afterwards."""
     backend = _drawn_before(tiny)
+    forward, calls = tiny.model.forward, []
 
-    def broken(**_: torch.Tensor) -> None:
-        raise ValueError("broken")
+    def broken(**given: torch.Tensor) -> object:
+        calls.append(1)
+        if len(calls) >= step:
+            raise ValueError("broken")
+        return forward(**given)
 
     monkeypatch.setattr(tiny.model, "forward", broken)
-    with pytest.raises(ValueError, match="broken"):
-        backend.draw(_requests("a"), LIMIT)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(backend.draw, _requests(text, samples=5), LIMIT) for text in ("a", "b")]
+        for call in waiting:
+            with pytest.raises(ValueError, match="broken"):
+                call.result(timeout=60)
+    monkeypatch.undo()
+    assert len(backend.draw(_requests("a"), LIMIT)) == 3
 
 
 def test_context_ends_a_response(tiny: LanguageModel) -> None:
