@@ -15,7 +15,6 @@ import sqlite3
 import stat
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ import jsonlines
 import orjson
 
 from .errors import ClosedPipe, DivtoolError, InputError, UsageError
+from .packing import Zstandard, packer, unpacking_errors
 from .rescue import is_removed, removed
 
 Record = dict[str, Any]
@@ -155,7 +155,7 @@ class RowReader:
                 raw = next(lines)
             except StopIteration:
                 return
-            except _unpacking_errors() as error:
+            except unpacking_errors() as error:
                 # No InputError: what follows cannot be read either, so --on-error skip must not swallow it.
                 raise DivtoolError(f"{self.name}:{self._line + 1}: cannot be read ({error})") from error
             self._line += 1
@@ -189,7 +189,7 @@ def _open_input(source: str) -> IO[bytes]:
         if path.suffix == ".gz":
             return io.BufferedReader(gzip.open(path, "rb"))
         if path.suffix == ".zst":
-            return io.BufferedReader(_Zstandard(path.open("rb")))
+            return io.BufferedReader(Zstandard(path.open("rb")))
         return path.open("rb")
     except FileNotFoundError:
         raise InputError(source, "no such file", "name an existing file, or - for standard input") from None
@@ -208,58 +208,8 @@ def count_lines(source: str) -> int | None:
     try:
         with _open_input(source) as stream:
             return sum(not line.isspace() for line in stream)
-    except _unpacking_errors():
+    except unpacking_errors():
         return None  # The reader says where it is broken.
-
-
-class _Zstandard(io.RawIOBase):
-    """The frames of a .zst file, one a block that was written; a file that ends inside a frame is an error."""
-
-    def __init__(self, packed: IO[bytes]) -> None:
-        self._packed = packed
-        self._new = _zstandard().ZstdDecompressor().decompressobj
-        self._frame: Any = None
-        self._input = self._output = b""
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer; 0 at the end of the last frame."""
-        while not self._output:
-            self._input = self._input or self._packed.read(_BLOCK)
-            if not self._input:
-                if self._frame is not None:
-                    raise EOFError("the packed data ends too early")
-                return 0
-            self._frame = self._frame or self._new()
-            self._output = self._frame.decompress(self._input)
-            self._input = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = None
-        count = min(len(buffer), len(self._output))
-        buffer[:count], self._output = self._output[:count], self._output[count:]
-        return count
-
-    def close(self) -> None:
-        """Close the file below."""
-        self._packed.close()
-        super().close()
-
-
-def _unpacking_errors() -> tuple[type[Exception], ...]:
-    """What broken packed data raises; zstandard's own is known only once that package is in use."""
-    zstandard = sys.modules.get("zstandard")
-    return (OSError, EOFError, zlib.error, *((zstandard.ZstdError,) if zstandard else ()))
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise UsageError(".zst files need the extra: pip install 'divtool[zstd]'") from None
-    return zstandard
 
 
 class RecordWriter:
@@ -285,7 +235,7 @@ class RecordWriter:
         self.written = 0
         self._buffer = io.BytesIO()
         self._name = STDOUT_NAME if target == "-" else target
-        self._pack = _packer(target)
+        self._pack = packer(target)
         self._packed = target.endswith(_PACKED)
         self._owned = target != "-"
         self._fd = _open_output(Path(target)) if self._owned else _standard_output()
@@ -413,14 +363,6 @@ def check_writable(path: Path) -> None:
         raise DivtoolError(f"{path}: the folder {path.parent} does not exist; make it first, or name another")
     if not os.access(path.parent, os.W_OK):
         raise DivtoolError(f"{path}: the folder {path.parent} cannot be written; name another")
-
-
-def _packer(target: str) -> Callable[[bytes], bytes]:
-    if target.endswith(".gz"):
-        return gzip.compress
-    if target.endswith(".zst"):
-        return _zstandard().compress  # type: ignore[no-any-return]
-    return lambda block: block
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,3 +191,18 @@ def _make_table_model(folder: Path, answers: dict[str, float]) -> str:
 def make_table_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Makes a model with a given law over answers of one token: `make_table_model({"7": 1.0})` gives its folder."""
     return lambda answers: _make_table_model(tmp_path_factory.mktemp("table-model"), answers)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of 64 KiB, or of the size that the test names."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    size = getattr(request, "param", "64k")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if sys.platform != "linux" or os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -72,18 +72,16 @@ class Engine:
         for row in [row for row in self._rows if id(row) in unwanted]:
             self._leave(row)
 
-    def step(self) -> list[Row]:
-        """Draw a token for each row in a place; the answer is those that are done.
+    def step(self) -> None:
+        """Draw a token for each row in a place; those that are done leave theirs.
 
         Raises:
             DivtoolError: Memory does not suffice for one response.
         """
         while (failure := self._try()) is not None:
             self._halve(failure)
-        done = [row for row in self._rows if row.done]
-        for row in done:
+        for row in [row for row in self._rows if row.done]:
             self._leave(row)
-        return done
 
     def _try(self) -> RuntimeError | None:
         """Draw a token for each row, or say how memory ran out."""

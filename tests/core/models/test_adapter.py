@@ -129,7 +129,7 @@ HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
     [
         (HUB, "smollm2-135m", True),
         ("smollm2-135m", f"/models/{HUB}", True),
-        ("/root/.cache/divtool/models/SmolLM2-135M-Instruct.Q4_1-5dce440-18ea2c6f5fc153e5-v1", "smollm2-135m", True),
+        ("/home/u/.cache/divtool/models/SmolLM2-135M-Instruct.Q4_1-5dce440-18ea2c6f5fc153e5-v1", "smollm2-135m", True),
         ("/a/SmolLM2-135M-Instruct.Q4_1-5dce440-18ea2c6f5fc153e5-v1", "/b/SmolLM2-135M-Instruct-Q8_0.gguf", True),
         (f"/hub/models--{HUB.replace('/', '--')}/snapshots/12fd25f77366fa6b3b4b768ec3050bf629380bac", HUB, True),
         ("C:\\models\\SmolLM2-135M-Instruct\\", HUB, True),
