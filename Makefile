@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | bench | bench-training | clean
+# make setup | demo | test | lint | docs | bench | bench-training | clean
 PYTHON  ?= python3
 BIN     := .venv/bin
 DIVTOOL := $(BIN)/divtool
@@ -6,7 +6,7 @@ STAMP   := .venv/.installed
 # One thread each: the tests' models are small, and threads of several workers wait for each other.
 WORKERS ?= 2
 
-.PHONY: setup demo test lint bench bench-training clean
+.PHONY: setup demo test lint docs bench bench-training clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	sh tests/typecheck.sh $(BIN)/mypy
+
+# A warning, such as a dead link, ends it with a failure once all pages are read.
+docs: setup
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky docs docs/_build/html
 
 demo/responses.jsonl:
 	$(MAKE) demo
@@ -56,4 +60,4 @@ bench-training: setup
 	$(BIN)/python benchmarks/possibility_toys.py --output demo/possibility-toys.jsonl
 
 clean:
-	rm -rf .venv build dist demo *.egg-info
+	rm -rf .venv build dist demo docs/_build *.egg-info

@@ -18,7 +18,7 @@ _VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text
 
 project = "divtool"
 author = "divtool developers"
-copyright = author  # noqa: A001
+copyright = author
 release = _VERSION[1] if _VERSION else ""
 
 extensions = ["myst_parser", "sphinx_copybutton"]
@@ -66,5 +66,6 @@ def _site_links(_: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    """Register the two with Sphinx."""
     app.connect("source-read", _site_links)
     app.add_lexer("sh", _Commands)
