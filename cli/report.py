@@ -8,18 +8,19 @@ from typing import Annotated
 import typer
 
 from . import console
+from . import options as o
 
 
 def report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page.", metavar="FILE")],
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="Any mix of stage files: responses, scored, pairs, groups, length-bias and select reports, training "
-            "logs and facts, measures, values by unit, audit records.",
-            metavar="FILE...",
+            "logs and facts, measures, values by unit, audit records; - or nothing for standard input.",
+            metavar="FILE",
         ),
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page.", metavar="FILE")],
+    ] = None,
     title: Annotated[str | None, typer.Option("--title", help="Headline of the page.")] = None,
     pictures: Annotated[
         Path | None,
@@ -33,8 +34,9 @@ def report(
     from ..core.jsonl import check_distinct
     from ..core.reporting.page import write_report
 
-    check_distinct(output, *files)
-    drawn = write_report(files, output, title, pictures)
+    sources = files or [Path(o.source(None))]
+    check_distinct(output, *sources)
+    drawn = write_report(sources, output, title, pictures)
     console.note(f"wrote {output} ({output.stat().st_size / 1024:,.0f} KiB)")
     if pictures is not None:
         console.note(f"wrote {drawn:,} pictures to {pictures}")

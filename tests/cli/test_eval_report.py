@@ -53,6 +53,9 @@ def test_the_page_of_a_call_is_that_of_its_files(divtool: Any, runs: None, tmp_p
     done = divtool("report", "m.jsonl", "rich.jsonl", "poor.jsonl", "u.jsonl", "-o", "b.html")
     assert done.returncode == 0, done.stderr
     assert _body(tmp_path / "a.html") == _body(tmp_path / "b.html")
+    done = divtool("report", "-o", "piped.html", stdin=(tmp_path / "m.jsonl").read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert "More diverse on pool" in (tmp_path / "piped.html").read_text()
 
 
 def test_measures_follow_from_the_values_by_unit(divtool: Any, runs: None, tmp_path: Path) -> None:
