@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .audit_rows import AuditRow, Option
 from .canvas import Canvas, fitted, text_width, ticks
 from .charts import BLUE, ORANGE, WIDTH
+from .sheet import Sheet, Value
 from .text import percent, small
 
 LONG = 30  # from more options on, not every one has its bar
@@ -63,7 +64,7 @@ def bars(row: AuditRow) -> Canvas:
     left = min(_LABEL, max(text_width(fitted(text, _LABEL)) for text in (REST, *(o.text for o in options)))) + 8
     top = axis_end(row)
     scale, foot = (WIDTH - left - _VALUE) / top, HEAD + step * (len(options) + 1) + 6
-    canvas = Canvas(WIDTH, foot + 22)
+    canvas = Canvas(WIDTH, foot + 22, law_sheet(row))
     draw_legend(canvas, row)
     for at in ticks(top):
         canvas.line(left + scale * at, HEAD - 2, left + scale * at, foot, opacity=0.12)
@@ -75,6 +76,17 @@ def bars(row: AuditRow) -> Canvas:
     _rest_bar(canvas, row, Frame(left, scale, top, HEAD + step * len(options) + 4, step, paired))
     canvas.line(left, HEAD - 2, left, foot, opacity=0.35)
     return canvas
+
+
+def law_sheet(row: AuditRow) -> Sheet:
+    """Every option of a record in the order drawn, and anything else."""
+    head = ["option", "target", "p", "p low", "p high", "p before", "p of valid answers"]
+    rest, low, high = row.rest
+    before = None if row.before is None else row.rest_before
+    rows: list[tuple[Value, ...]] = [
+        (o.text, o.target, o.p, o.low, o.high, o.before, o.p / row.valid if row.valid > 0 else None) for o in row.drawn
+    ]
+    return Sheet(head, [*rows, (REST, 0.0, rest, low, high, before, None)])
 
 
 def shown(row: AuditRow) -> list[Option]:
@@ -192,13 +204,16 @@ Share = tuple[str, float, float]
 def share_panels(places: Sequence[Share], contents: Sequence[Share]) -> Canvas:
     """Two panels of bars side by side, each row (label, share, fair share): by place and by content."""
     step, wide = 17.0, (WIDTH - 12) / 2
-    canvas = Canvas(WIDTH, HEAD + step * max(len(places), len(contents)) + 4)
+    sides = (("place", places), ("content", contents))
+    rows = [(side, name, share, fair) for side, own in sides for name, share, fair in own]
+    sheet = Sheet(("by", "place or entry", "share chosen (0 to 1)", "fair share (0 to 1)"), rows)
+    canvas = Canvas(WIDTH, HEAD + step * max(len(places), len(contents)) + 4, sheet)
     largest = max((x for _, *values in (*places, *contents) for x in values), default=0.0) or 1.0
     label = max(text_width(fitted(name, 64)) for name, _, _ in (*places, *contents)) + 6
     scale = (wide - label - 38) / largest  # one for both, or they could not be compared
-    for start, title, rows in ((0.0, "by place", places), (wide + 12, "by content", contents)):
-        canvas.text(start, 12, title, weight="bold")
-        for i, (name, share, fair) in enumerate(rows):
+    for start, (side, own) in zip((0.0, wide + 12), sides, strict=True):
+        canvas.text(start, 12, f"by {side}", weight="bold")
+        for i, (name, share, fair) in enumerate(own):
             y, left = HEAD + step * i, start + label
             canvas.text(left - 4, y + 12, fitted(name, label - 4), anchor="end")
             canvas.rect(left, y + 3, scale * share, step - 6, BLUE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .audit_charts import HEAD, PALE, axis_end, draw_break, draw_legend, has_rings, tick_label
+from .audit_charts import HEAD, PALE, axis_end, draw_break, draw_legend, has_rings, law_sheet, tick_label
 from .audit_rows import AuditRow, Option
 from .canvas import Canvas, fitted, ticks
 from .charts import BLUE, ORANGE, WIDTH
@@ -18,7 +18,7 @@ def columns(row: AuditRow) -> Canvas:
     """A column an option from left to right; with a baseline, its pale one behind."""
     options, top = row.drawn, axis_end(row)
     wide, scale = _SPAN / len(options), _HIGH / top
-    canvas = Canvas(WIDTH, _FOOT + 22)
+    canvas = Canvas(WIDTH, _FOOT + 22, law_sheet(row))
     draw_legend(canvas, row)
     for at in ticks(top):
         y = _FOOT - scale * at

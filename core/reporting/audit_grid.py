@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .canvas import Canvas, fitted, text_width
 from .charts import BLUE, GREY, ORANGE, WIDTH
+from .sheet import Sheet, Value
 
 TONES = {"pass": BLUE, "warn": GREY, "fail": ORANGE}
 _STEP, _HEAD, _LABEL, _LEAST = 20.0, 22.0, 130.0, 16.0
@@ -20,11 +21,13 @@ class Cell:
 
     Attributes:
         text: What stands in it.
+        value: The number behind it; None where it has none.
         shade: 0 to 1.
         tone: A colour.
     """
 
     text: str
+    value: float | None
     shade: float
     tone: str = BLUE
 
@@ -37,17 +40,18 @@ class GridRow:
     cells: Sequence[Cell | None] = ()
 
 
-def grid(columns: Sequence[str], rows: Sequence[GridRow]) -> Canvas:
+def grid(columns: Sequence[str], rows: Sequence[GridRow], names: tuple[str, str, str]) -> Canvas:
     """Cells with their texts, shaded by their values.
 
     Args:
         columns: Their names.
         rows: From top to bottom.
+        names: What rows, columns and numbers are, for those who take the data.
     """
     widest = max((text_width(fitted(row.label, _LABEL)) for row in rows), default=0.0)
     left = min(_LABEL, widest) + 8
     wide = min(64.0, (WIDTH - left) / max(1, len(columns)))
-    canvas = Canvas(WIDTH, _HEAD + _STEP * len(rows) + 4)
+    canvas = Canvas(WIDTH, _HEAD + _STEP * len(rows) + 4, _sheet(columns, rows, names))
     every = max(1, math.ceil(_LEAST / wide))  # narrow columns: not each has its name, and no cell its text
     for j, name in list(enumerate(columns))[::every]:
         canvas.text(
@@ -66,3 +70,14 @@ def grid(columns: Sequence[str], rows: Sequence[GridRow]) -> Canvas:
                 if text_width(cell.text) <= wide:
                     canvas.text(left + wide * (j + 0.5), y + 14, cell.text, anchor="middle")
     return canvas
+
+
+def _sheet(columns: Sequence[str], rows: Sequence[GridRow], names: tuple[str, str, str]) -> Sheet:
+    """A row a cell."""
+    cells: list[tuple[Value, ...]] = [
+        (row.label, column, cell.value, cell.text)
+        for row in rows
+        for column, cell in zip(columns, row.cells, strict=False)
+        if cell is not None
+    ]
+    return Sheet((*names, "as shown"), cells)

@@ -77,11 +77,11 @@ def _grid_figure(
     caption = (
         "P pass, W warn, F fail; the stronger the shade, the further from the target. w0 asks without a word of chance."
     )
-    return draw.figure(grid(names, rows), title, alt, caption=caption, table=numbers)
+    return draw.figure(grid(names, rows, ("task", "wording", "TV")), title, alt, caption=caption, table=numbers)
 
 
 def _grid_cell(row: AuditRow) -> Cell:
-    return Cell(cell_text(row), row.now.tv or 0.0, TONES.get(row.now.verdict, GREY))
+    return Cell(cell_text(row), row.now.tv, row.now.tv or 0.0, TONES.get(row.now.verdict, GREY))
 
 
 def _of_task(rows: Sequence[AuditRow | None]) -> tuple[str, str]:

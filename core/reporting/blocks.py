@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from .canvas import Canvas
-from .svg import to_svg
-from .text import Excerpt, plural
+from .sheet import Sheet, file_stem
+from .svg import Plot
+from .text import Excerpt, count, plural
 
 MAX_ROWS = 400
+_SHEET_ROWS = 5_000  # of one picture, in the page
+_SHEET_CHARACTERS = 6_000_000  # of all pictures of a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Figure:
         lead: What it shows in a sentence, above it.
         prompt: The prompt that it is about; "" for none.
         beside: A second table, about what the picture leaves open.
+        sheet: All rows that it is drawn from.
+        download: Those rows as the address of a link; "" where the page has no room for them.
+        download_note: What the link lacks; "" for nothing.
+        file: The name of the downloaded file.
     """
 
     svg: str
@@ -64,6 +70,10 @@ class Figure:
     lead: str = ""
     prompt: str = ""
     beside: Table | None = None
+    sheet: Sheet = field(kw_only=True)
+    download: str = ""
+    download_note: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +128,17 @@ class Section:
 
 
 class Drawer:
-    """Draws charts and numbers them, so that no two pictures of a page share an id."""
+    """Draws charts and numbers them, so that no two pictures of a page share an id or the name of a download."""
 
     def __init__(self) -> None:
         self._drawn = 0
+        self._left = _SHEET_CHARACTERS
 
     def figure(
-        self, chart: Any, title: str, alt: str, *, caption: str = "", table: Table | None = None, lead: str = "",
-        prompt: str = "", beside: Table | None = None,
+        self, chart: Plot | Canvas, title: str, alt: str, *, caption: str = "", table: Table | None = None,
+        lead: str = "", prompt: str = "", beside: Table | None = None,
     ) -> Figure:  # fmt: skip
-        """A figure from an Altair chart or a canvas.
+        """A figure, with the data of its chart to download.
 
         Args:
             chart: The chart.
@@ -141,5 +152,18 @@ class Drawer:
         """
         self._drawn += 1
         prefix = f"chart{self._drawn}"
-        svg = chart.to_svg(alt, prefix) if isinstance(chart, Canvas) else to_svg(chart, alt, prefix)
-        return Figure(svg, title, caption, table, lead, prompt, beside)
+        download, note = self._download(chart.sheet)
+        return Figure(
+            chart.to_svg(title, alt, prefix), title, caption, table, lead, prompt, beside, sheet=chart.sheet,
+            download=download, download_note=note, file=f"{self._drawn:03d}-{file_stem(title)}.csv",
+        )  # fmt: skip
+
+    def _download(self, sheet: Sheet) -> tuple[str, str]:
+        """The rows as a link, as far as the page has room, and what is lacking."""
+        link = sheet.link(_SHEET_ROWS)
+        if len(link) > self._left:
+            return "", "CSV: too large for this page; report --pictures writes it as a file."
+        self._left -= len(link)
+        if len(sheet.rows) <= _SHEET_ROWS:
+            return link, ""
+        return link, f"(the first {count(_SHEET_ROWS)} of {plural(len(sheet.rows), 'row')}; report --pictures has all)"

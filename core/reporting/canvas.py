@@ -7,7 +7,8 @@ import unicodedata
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
-from .svg import CONFIG, INK
+from .sheet import Sheet
+from .svg import CONFIG, INK, label
 from .text import clean, cut
 
 _LETTER, _WIDE_LETTER = 6.0, 11.0  # pixels at the font size, of a common and of an East Asian character
@@ -43,10 +44,12 @@ class Canvas:
     Args:
         width: In pixels, at most; a narrow screen shrinks it.
         height: In pixels.
+        sheet: The rows that it is drawn from.
     """
 
-    def __init__(self, width: float, height: float) -> None:
+    def __init__(self, width: float, height: float, sheet: Sheet) -> None:
         self._width, self._height = width, height
+        self.sheet = sheet
         self._drawn: list[tuple[str, dict[str, str], str]] = []
         self._hatched = False
 
@@ -101,15 +104,17 @@ class Canvas:
             "text", clean(text), x=x, y=y, text_anchor=anchor, font_size=size, font_weight=weight, fill_opacity=opacity
         )
 
-    def to_svg(self, alt: str, prefix: str) -> str:
+    def to_svg(self, title: str, alt: str, prefix: str) -> str:
         """The picture as an ``<svg>`` element of the page's colours.
 
         Args:
+            title: Its name.
             alt: What a reader who cannot see it must know.
             prefix: Unique on the page; keeps the ids of several inlined pictures apart.
         """
-        root = ElementTree.Element("svg", {"viewBox": f"0 0 {self._width:.0f} {self._height:.0f}", "role": "img"})
-        root.attrib |= {"aria-label": clean(alt), "style": f"max-width:{self._width:.0f}px"}
+        root = ElementTree.Element("svg", {"viewBox": f"0 0 {self._width:.0f} {self._height:.0f}"})
+        root.attrib["style"] = f"max-width:{self._width:.0f}px"
+        label(root, title, alt, prefix)
         if self._hatched:
             root.append(_pattern(f"{prefix}-hatch"))
         group = ElementTree.SubElement(root, "g", {"font-family": CONFIG["font"], "font-size": "11", "fill": INK})

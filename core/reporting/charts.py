@@ -1,4 +1,4 @@
-"""The report's charts. Each function takes plain numbers and gives an Altair chart for `svg.to_svg`.
+"""The report's charts. Each function takes plain numbers and gives an Altair chart with its data.
 
 Charts are one phone screen wide and stand side by side on a wide one. Names from files reach a chart as data values
 only, never as field names or expressions, and rows are ordered by number.
@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .svg import require_extra
+import numpy as np
+
+from .sheet import Sheet, Value
+from .svg import Plot, require_extra
 from .text import cut
 
 WIDTH = 345
+_CURVE_POINTS = 300  # of a line
 # Okabe and Ito's blue and vermilion first, a little shifted so that each has contrast on white and on near-black.
 COLORS = ("#2f80c2", "#d2691e", "#1f9d78", "#a766c4", "#8a8f98")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [1, 3])
@@ -59,11 +63,11 @@ def inline(rows: Sequence[dict[str, Any]]) -> Any:
     return alt.Chart(alt.InlineData(values=list(rows)))
 
 
-def sized(chart: Any, height: float | None = None, step: float | None = None) -> Any:
-    """The chart at the common width, padding included; a height in pixels or a step a row."""
+def sized(chart: Any, sheet: Sheet, height: float | None = None, step: float | None = None) -> Plot:
+    """The chart at the common width, padding included; a height in pixels or a step a row; and its data."""
     alt = require_extra("altair")
     chart = chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    return chart.properties(height=alt.Step(step) if step else height)
+    return Plot(chart.properties(height=alt.Step(step) if step else height), sheet)
 
 
 def named_scale(values: Sequence[str], range_: Sequence[Any]) -> Any:
@@ -81,7 +85,7 @@ def told_apart(labels: Sequence[str], limit: int) -> list[str]:
     return apart
 
 
-def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Any:
+def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Plot:
     """Bars of what each selection stage kept, over what entered it.
 
     Args:
@@ -116,10 +120,11 @@ def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Any:
     kept = base.mark_bar(height=15).encode(y=y, x=x, color=color)
     text = base.mark_text(align="left", dx=4).encode(y=y, x="end:Q", text="text:N")
     text = text.transform_calculate(end="max(datum.entered, datum.kept)")
-    return sized(alt.layer(entered, kept, text), step=24)
+    sheet = Sheet(("stage", "unit", "entered", "kept"), stages)
+    return sized(alt.layer(entered, kept, text), sheet, step=24)
 
 
-def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title: str, *, zero: bool = False) -> Any:
+def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title: str, *, zero: bool = False) -> Plot:
     """Step outlines of counts over common bins.
 
     Args:
@@ -148,16 +153,27 @@ def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title:
     layers = [fill, outline]
     if zero:
         layers.append(inline([{"at": 0}]).mark_rule(strokeDash=[4, 3], opacity=0.7).encode(x="at:Q"))
-    return sized(alt.layer(*layers), height=190)
+    bins = [
+        (name, low, high, n)
+        for name, counts in series.items()
+        for low, high, n in zip(edges, edges[1:], counts, strict=False)
+    ]
+    return sized(alt.layer(*layers), Sheet(("series", f"{title}, from", "to", "pairs"), bins), height=190)
 
 
-def forest(rows: Sequence[ForestRow], title: str, span: tuple[float, float] | None = None) -> Any:
+def forest(
+    rows: Sequence[ForestRow],
+    title: str,
+    span: tuple[float, float] | None = None,
+    names: tuple[str, str] = ("task", ""),
+) -> Plot:
     """Values with their intervals, one row each, and a line at zero.
 
     Args:
         rows: In the order from top to bottom.
         title: The x axis: quantity and direction.
         span: Ends of the x axis; those of the data where None.
+        names: What rows and second values are, for those who take the data.
     """
     alt = require_extra("altair")
     labels = told_apart([row.label for row in rows], 26)
@@ -183,14 +199,22 @@ def forest(rows: Sequence[ForestRow], title: str, span: tuple[float, float] | No
     dots = inline(data).mark_point(filled=True, size=75, opacity=1).encode(y=y, x="value:Q", color=color, shape=shape)
     others = [{**row, "value": row["beside"]} for row in data if row["beside"] is not None]
     rings = inline(others).mark_point(size=40, opacity=1, strokeWidth=1.3).encode(y=y, x="value:Q", color=color)
-    return sized(alt.layer(zero, lines, *([rings] if others else []), dots), step=26)
+    seconds = names[1:] if others else ()
+    cells = [(r.label, r.value, r.low, r.high, *((r.beside,) if others else ())) for r in rows]
+    sheet = Sheet((names[0], title, "low (95 %)", "high (95 %)", *seconds), cells)
+    return sized(alt.layer(zero, lines, *([rings] if others else []), dots), sheet, step=26)
 
 
-def curves(points: Sequence[SeriesPoint]) -> Any:
-    """Lines over training steps, one colour and dash a series."""
+def curves(points: Sequence[SeriesPoint], title: str) -> Plot:
+    """Lines over training steps, one colour and dash a series; long ones as means of equal windows.
+
+    Args:
+        points: Of all lines.
+        title: What the heights are, for those who take the data.
+    """
     alt = require_extra("altair")
     names = list(dict.fromkeys(cut(point.series, 30) for point in points))[: len(COLORS)]
-    rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in points if cut(p.series, 30) in names]
+    rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in _thinned(points) if cut(p.series, 30) in names]
     legend = alt.Legend(symbolType="stroke") if len(names) > 1 else None
     chart = inline(rows).mark_line(strokeWidth=1.8, clip=True, point=len(rows) <= 2).encode(
         x=alt.X("x:Q", title="step", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=5, format="~s")),
@@ -198,15 +222,30 @@ def curves(points: Sequence[SeriesPoint]) -> Any:
         color=alt.Color("series:N", title=None, scale=named_scale(names, COLORS), legend=legend),
         strokeDash=alt.StrokeDash("series:N", title=None, scale=named_scale(names, DASHES), legend=legend),
     )  # fmt: skip
-    return sized(chart, height=190)
+    return sized(chart, Sheet(("series", "step", title), [(p.series, p.x, p.y) for p in points]), height=190)
 
 
-def panels(points: Sequence[PanelPoint], x_title: str) -> Any:
+def _thinned(points: Sequence[SeriesPoint]) -> list[SeriesPoint]:
+    """Each series as at most 300 points, each the mean of its window."""
+    every: dict[str, list[SeriesPoint]] = {}
+    for point in points:
+        every.setdefault(point.series, []).append(point)
+    found = []
+    for name, own in every.items():
+        if len(own) > _CURVE_POINTS:
+            windows = np.array_split(np.array([(p.x, p.y) for p in own]), _CURVE_POINTS)
+            own = [SeriesPoint(*w.mean(axis=0).tolist(), name) for w in windows]
+        found += own
+    return found
+
+
+def panels(points: Sequence[PanelPoint], x_title: str, names_of: Sequence[str]) -> Plot:
     """Small multiples of curves with their bands, two panels a row on common axes, one colour and dash a series.
 
     Args:
         points: The curves; panels stand in the order of their first points.
         x_title: The common x axis.
+        names_of: What panels, series, heights and the ends of their bands are, for those who take the data.
     """
     alt = require_extra("altair")
     order = list(dict.fromkeys(point.panel for point in points))
@@ -232,4 +271,7 @@ def panels(points: Sequence[PanelPoint], x_title: str) -> Any:
     layers = alt.layer(zero, band, line).properties(width=(WIDTH - 44) / 2, height=64)
     header = alt.Header(title=None, labelColor="currentColor", labelFontSize=11, labelPadding=3)
     facet = alt.Facet("panel:N", sort=alt.EncodingSortField("row", op="min"), header=header)
-    return layers.facet(facet=facet, columns=2, spacing=12)
+    panel, line_name, height, low, high = names_of
+    cells: list[tuple[Value, ...]] = [(p.panel, p.series, p.x, p.y, p.low, p.high) for p in points]
+    sheet = Sheet((panel, line_name, x_title, height, low, high), cells)
+    return Plot(layers.facet(facet=facet, columns=2, spacing=12), sheet)

@@ -91,7 +91,7 @@ def _drawn(title: str, table: Mapping[Setting, Values], lead: str, mark: float |
     ]
     head = ("T", "top-k", "top-p", "min-p", *(name.capitalize() if name != "TV" else name for name in _CURVES.values()))
     numbers = Table(head, rows, "r" * len(head), title, folded=True)
-    return draw.figure(lines(drawn, "temperature", mark), title, alt, table=numbers, lead=lead)
+    return draw.figure(lines(drawn, "temperature", mark=mark), title, alt, table=numbers, lead=lead)
 
 
 def _setting(value: float | None) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .charts import BLUE, COLORS, GREY, ORANGE, inline, named_scale, sized, told_apart
-from .svg import require_extra
+from .sheet import Sheet, Value
+from .svg import Plot, require_extra
 from .text import cut
 
 _STRIP = 50  # pixels a row
@@ -23,14 +24,14 @@ class Strip:
 
     Attributes:
         label: What stands above it.
-        values: A dot each.
+        values: A dot each, by name: of a prompt or block.
         mean: Their mean, or None.
         low: Low end of its interval, or None.
         high: High end.
     """
 
     label: str
-    values: Sequence[float]
+    values: Sequence[tuple[str, float]]
     mean: float | None = None
     low: float | None = None
     high: float | None = None
@@ -54,16 +55,17 @@ class Rate:
     outer: float | None
 
 
-def strips(rows: Sequence[Strip], title: str, sign: int) -> Any:
+def strips(rows: Sequence[Strip], title: str, sign: int, most: int) -> Plot:
     """Dots on rows, each with the mean and its interval, and a line at zero.
 
     Args:
         rows: From top to bottom.
         title: The x axis: quantity and direction.
         sign: 1 or -1 for dots that are good above or below zero; 0 for dots that are neither, without the line.
+        most: At most so many dots a row, evenly taken from all in their order of size.
     """
     alt = require_extra("altair")
-    every = [x for row in rows for x in (*row.values, row.mean, row.low, row.high) if x is not None]
+    every = [x for row in rows for x in (*(v for _, v in row.values), row.mean, row.low, row.high) if x is not None]
     least = min([*every, 0.0] if sign else every, default=0.0)
     labels = [{"x": least, "y": i - 0.36, "text": cut(row.label, 44)} for i, row in enumerate(rows)]
     x = alt.X("x:Q", title=cut(title, 60), scale=alt.Scale(padding=8, zero=False),
@@ -72,7 +74,7 @@ def strips(rows: Sequence[Strip], title: str, sign: int) -> Any:
     tones = ["good", "bad", "none"]
     color = alt.Color("tone:N", scale=named_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
     shape = alt.Shape("tone:N", scale=named_scale(tones, ("circle", "square", "circle")), legend=None)
-    dots = inline(_dots(rows, sign)).mark_point(filled=True, size=22, opacity=0.6)
+    dots = inline(_dots(rows, sign, most)).mark_point(filled=True, size=22, opacity=0.6)
     layers = [dots.encode(x=x, y=y, color=color, shape=shape)]
     if sign:
         layers.insert(0, inline([{"x": 0}]).mark_rule(opacity=0.6).encode(x=x))
@@ -80,10 +82,14 @@ def strips(rows: Sequence[Strip], title: str, sign: int) -> Any:
     layers.append(inline(means).mark_rule(strokeWidth=2.5).encode(x=x, y=y, y2="to:Q"))
     layers.append(inline(ends).mark_rule(strokeWidth=2.5).encode(x=x, y=y, x2="to:Q"))
     layers.append(inline(labels).mark_text(align="left", fontSize=11).encode(x=x, y=y, text="text:N"))
-    return sized(alt.layer(*layers), height=_STRIP * len(rows))
+    cells: list[tuple[Value, ...]] = [
+        (row.label, name, value, row.mean, row.low, row.high) for row in rows for name, value in row.values
+    ]
+    head = ("run", "prompt or block", title, "mean of the run", "low (95 %)", "high (95 %)")
+    return sized(alt.layer(*layers), Sheet(head, cells), height=_STRIP * len(rows))
 
 
-def _dots(rows: Sequence[Strip], sign: int) -> list[dict[str, Any]]:
+def _dots(rows: Sequence[Strip], sign: int, most: int) -> list[dict[str, Any]]:
     """The dots of each row, spread over its height so that few lie on each other."""
     return [
         {
@@ -92,8 +98,16 @@ def _dots(rows: Sequence[Strip], sign: int) -> list[dict[str, Any]]:
             "tone": "none" if not sign or value == 0 else "good" if value * sign > 0 else "bad",
         }
         for i, row in enumerate(rows)
-        for k, value in enumerate(sorted(row.values))
+        for k, value in enumerate(thinned([value for _, value in row.values], most))
     ]
+
+
+def thinned(values: Sequence[float], most: int) -> list[float]:
+    """The values in their order of size, or as many of them as may be, evenly taken by rank, with both ends."""
+    ranked = sorted(values)
+    if len(ranked) <= most:
+        return ranked
+    return [ranked[round(k * (len(ranked) - 1) / (most - 1))] for k in range(most)]
 
 
 def _means(rows: Sequence[Strip]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -104,7 +118,7 @@ def _means(rows: Sequence[Strip]) -> tuple[list[dict[str, Any]], list[dict[str, 
     return means, ends
 
 
-def shares(rows: Sequence[Share], values: Sequence[str]) -> Any:
+def shares(rows: Sequence[Share], values: Sequence[str]) -> Plot:
     """Shares of values as marks on a row each, one shape and colour a run, five runs at most.
 
     Args:
@@ -134,11 +148,17 @@ def shares(rows: Sequence[Share], values: Sequence[str]) -> Any:
     shape = alt.Shape("run:N", title=None, scale=named_scale(order, _SHAPES), legend=legend)
     color = alt.Color("run:N", title=None, scale=named_scale(order, _SHADES), legend=legend)
     marks = inline(data).mark_point(filled=True, size=70, opacity=0.95)
-    return sized(marks.encode(x=x, y=y, shape=shape, color=color), step=22)
+    sheet = Sheet(("value", "run", "share of the values (0 to 1)"), [(r.value, r.run, r.share) for r in rows])
+    return sized(marks.encode(x=x, y=y, shape=shape, color=color), sheet, step=22)
 
 
-def rates(rows: Sequence[Rate]) -> Any:
-    """Bars of rates from 0 to 1: the outer pale, the inner full."""
+def rates(rows: Sequence[Rate], names: tuple[str, str]) -> Plot:
+    """Bars of rates from 0 to 1: the outer pale, the inner full.
+
+    Args:
+        rows: From top to bottom.
+        names: What the inner and the outer rates are, for those who take the data.
+    """
     alt = require_extra("altair")
     labels = told_apart([row.label for row in rows], 26)
     data = [
@@ -156,4 +176,5 @@ def rates(rows: Sequence[Rate]) -> Any:
     base = inline(data)
     outer = base.mark_bar(opacity=0.3, height=13, color=BLUE).encode(y=y, x=x)
     inner = base.mark_bar(height=13, color=BLUE).encode(y=y, x=alt.X("inner:Q", title=None, scale=scale))
-    return sized(alt.layer(outer, inner), step=22)
+    sheet = Sheet(("row", *names), [(row.label, row.inner, row.outer) for row in rows])
+    return sized(alt.layer(outer, inner), sheet, step=22)

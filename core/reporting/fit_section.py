@@ -7,15 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
 from ..jsonl import Record
 from .blocks import Drawer, Figure, Folder, Section, Table
-from .line_charts import Line, Points, Small, lines, small_lines
+from .line_charts import Line, Points, Small, lines, small_lines, thinned
 from .load import Inputs
 from .text import as_name, as_number, count, number, plural
 
-_POINTS = 60  # of a line
 _ROWS = 12  # of one picture
 _MOST_PROMPTS = 96
 _KL = {"kl": "whole", "spread_kl": "spread", "validity_kl": "validity"}
@@ -78,13 +75,6 @@ def _place(line: Record) -> float | None:
     return at if at is None or line.get("final") is not True else at + 1
 
 
-def _thinned(points: Points) -> Points:
-    """At most sixty of the points, the first and the last among them."""
-    if len(points) <= _POINTS:
-        return points
-    return [points[i] for i in np.linspace(0, len(points) - 1, _POINTS).round().astype(int)]
-
-
 def _over(courses: Sequence[Course], key: str, of: Callable[[list[float]], float]) -> Points:
     """One number a pass from those of all prompts."""
     by_pass: dict[float, list[float]] = defaultdict(list)
@@ -96,31 +86,32 @@ def _over(courses: Sequence[Course], key: str, of: Callable[[list[float]], float
 
 def _overview(courses: Sequence[Course], log: Sequence[Record], aside: str, draw: Drawer) -> list[Figure]:
     four = [
-        Line("TV", _thinned(_over(courses, "tv", fmean))),
-        Line("worst", _thinned(_over(courses, "tv", max))),
-        Line("valid mass", _thinned(_over(courses, "valid_mass", fmean))),
-        Line("lowest", _thinned(_over(courses, "valid_mass", min))),
+        Line("TV", _over(courses, "tv", fmean)),
+        Line("worst", _over(courses, "tv", max)),
+        Line("valid mass", _over(courses, "valid_mass", fmean)),
+        Line("lowest", _over(courses, "valid_mass", min)),
     ]
     figures = []
     if any(line.points for line in four):
         title = f"TV and valid mass{aside}"
         caption = f"Means over {plural(len(courses), 'prompt')}, and the prompt that is furthest off."
-        figures.append(draw.figure(lines(four, "pass"), title, _alt(title, four), caption=caption, table=_table(four)))
-    parts = [Line(name, _thinned(_over(courses, key, fmean))) for key, name in _KL.items()]
+        chart = lines(four, "pass", "TV, or valid mass (0 to 1)")
+        figures.append(draw.figure(chart, title, _alt(title, four), caption=caption, table=_table(four)))
+    parts = [Line(name, _over(courses, key, fmean)) for key, name in _KL.items()]
     figures += _curve(f"KL from the target, nats{aside}", parts, draw)
     anchors: dict[float, list[float]] = defaultdict(list)
     for line in log:
         at, value = as_number(line.get("pass")), as_number(line.get("anchor_kl"))
         if at is not None and value is not None:
             anchors[at].append(value)
-    anchor = Line("anchor", _thinned([(at, fmean(values)) for at, values in sorted(anchors.items())]))
+    anchor = Line("anchor", [(at, fmean(values)) for at, values in sorted(anchors.items())])
     return figures + _curve(f"KL from the base model on everyday answers{aside}", [anchor], draw)
 
 
 def _curve(title: str, drawn: Sequence[Line], draw: Drawer) -> list[Figure]:
     if not any(line.points for line in drawn):
         return []
-    return [draw.figure(lines(drawn, "pass", least=0.0), title, _alt(title, drawn), table=_table(drawn))]
+    return [draw.figure(lines(drawn, "pass", "nats", least=0.0), title, _alt(title, drawn), table=_table(drawn))]
 
 
 def _alt(title: str, drawn: Sequence[Line]) -> str:
@@ -128,7 +119,8 @@ def _alt(title: str, drawn: Sequence[Line]) -> str:
     return f"{title} over the passes: {'; '.join(ends)}."
 
 
-def _table(drawn: Sequence[Line]) -> Table:
+def _table(given: Sequence[Line]) -> Table:
+    drawn = [Line(line.name, thinned(line.points)) for line in given]
     places = sorted({at for line in drawn for at, _ in line.points})
     values = [dict(line.points) for line in drawn]
     rows = [(number(at), *(number(known.get(at), 4) for known in values)) for at in places]
@@ -142,9 +134,7 @@ def _by_prompt(courses: Sequence[Course], aside: str, draw: Drawer) -> list[Fold
     figures = []
     for start in range(0, len(known), _ROWS):
         part = known[start : start + _ROWS]
-        rows = [
-            Small(c.prompt, _thinned(c.values.get("tv", ())), _thinned(c.values.get("valid_mass", ()))) for c in part
-        ]
+        rows = [Small(c.prompt, c.values.get("tv", ()), c.values.get("valid_mass", ())) for c in part]
         ends = [[x for key in ("tv", "valid_mass") for x in (course.first(key), course.last(key))] for course in part]
         cells = [(c.prompt, *(number(x, 3) for x in values)) for c, values in zip(part, ends, strict=True)]
         title = f"{part[0].prompt} to {part[-1].prompt}" if len(part) > 1 else part[0].prompt

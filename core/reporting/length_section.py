@@ -17,6 +17,11 @@ from .text import as_name, count, listing, number, percent, plural, title_words,
 _ROWS = 40  # of a forest plot
 _PANELS = 20
 _RESAMPLES = 2_000  # for reports that are made here: a page should not take minutes
+_AXIS = "shorter is better \u2190 \u03c1 \u2192 longer is better"
+_COLUMNS = (
+    "score", "run", "mean score (sd from the mean of all; up is better)", "low (2 standard errors)",
+    "high (2 standard errors)",
+)  # fmt: skip
 _TONES = {"favours long": "good", "favours short": "bad"}
 
 
@@ -87,7 +92,7 @@ def _forest(report: LengthReport, run: str, draw: Drawer) -> list[Figure]:
     table = Table((*head, "Responses", "Verdict"), cells, "lrrrrrrl", caption, folded=True)
     alt = f"{title}. Spearman with {report.unit}: " + "; ".join(f"{c[0]} {c[1]}, {c[-1]}" for c in cells[:8]) + "."
     rows = [_forest_row(metric) for metric in known[:_ROWS]]
-    chart = charts.forest(rows, "shorter is better \u2190 \u03c1 \u2192 longer is better", (-1, 1))
+    chart = charts.forest(rows, _AXIS, (-1, 1), ("score", "inside prompts"))
     note = (
         "Blue dots: favours long text; orange squares: short text; grey diamonds: little. Rings: inside prompts. "
         "Bars: 95 % interval."
@@ -143,7 +148,8 @@ def _curves(reports: Sequence[LengthReport], draw: Drawer) -> list[Figure]:
     )
     if len(drawn) > _PANELS:
         note += f" The {_PANELS} scores that follow length most, of {len(drawn)}."
-    return [draw.figure(charts.panels(points, unit), "Scores along the length", alt, caption=note, table=table)]
+    chart = charts.panels(points, unit, _COLUMNS)
+    return [draw.figure(chart, "Scores along the length", alt, caption=note, table=table)]
 
 
 def _undrawn(reports: Sequence[LengthReport]) -> list[Table]:

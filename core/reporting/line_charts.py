@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from .canvas import Canvas, fitted, text_width, ticks
 from .charts import BLUE, COLORS, ORANGE, WIDTH
+from .sheet import Sheet, Value
 from .text import number
 
 _DASHES = (None, "6 3", "2 2", "8 2 2 2")
 _LEFT, _TOP, _HIGH = 34.0, 26.0, 150.0
 _LABEL, _ROW = 124.0, 30.0
+_POINTS = 60  # of a line
 
 Points = Sequence[tuple[float, float]]
 
@@ -33,19 +35,24 @@ class Small:
     valid: Points
 
 
-def lines(drawn: Sequence[Line], x_title: str, mark: float | None = None, least: float = 1.0) -> Canvas:
-    """Up to four lines on one axis from 0.
+def lines(
+    given: Sequence[Line], x_title: str, y_name: str = "value", mark: float | None = None, least: float = 1.0
+) -> Canvas:
+    """Up to four lines on one axis from 0, each through at most sixty of its points.
 
     Args:
-        drawn: The lines.
+        given: The lines.
         x_title: The x axis.
+        y_name: What the heights are, for those who take the data.
         mark: An x that is pointed out.
         least: The axis ends here, or further up where the data do.
     """
+    drawn = [Line(line.name, thinned(line.points)) for line in given]
     places = [x for line in drawn for x, _ in line.points]
     low, high = min(places, default=0.0), max(places, default=1.0)
     top = max(least, *(y for line in drawn for _, y in line.points)) or 1.0
-    canvas = Canvas(WIDTH, _TOP + _HIGH + 38)
+    sheet = Sheet(("line", x_title, y_name), [(line.name, x, y) for line in given for x, y in line.points])
+    canvas = Canvas(WIDTH, _TOP + _HIGH + 38, sheet)
     across, foot = (WIDTH - _LEFT - 8) / ((high - low) or 1.0), _TOP + _HIGH
     for at in ticks(top):
         y = foot - _HIGH * at / top
@@ -67,11 +74,19 @@ def lines(drawn: Sequence[Line], x_title: str, mark: float | None = None, least:
     return canvas
 
 
-def small_lines(rows: Sequence[Small]) -> Canvas:
+def thinned(points: Points) -> Points:
+    """At most sixty of the points, the first and the last among them."""
+    if len(points) <= _POINTS:
+        return points
+    return [points[round(i * (len(points) - 1) / (_POINTS - 1))] for i in range(_POINTS)]
+
+
+def small_lines(given: Sequence[Small]) -> Canvas:
     """TV and valid mass of each row from 0 to 1, with their last values."""
+    rows = [Small(row.label, thinned(row.tv), thinned(row.valid)) for row in given]
     left = min(_LABEL, max((text_width(fitted(row.label, _LABEL, tail=True)) for row in rows), default=0.0)) + 8
     wide = (WIDTH - left) / 2 - 40
-    canvas = Canvas(WIDTH, 20 + _ROW * len(rows) + 4)
+    canvas = Canvas(WIDTH, 20 + _ROW * len(rows) + 4, _sheet(given))
     starts = (left, left + wide + 40)
     for x, name in zip(starts, ("TV", "valid mass"), strict=True):
         canvas.text(x, 11, name, opacity=0.8)
@@ -86,6 +101,14 @@ def small_lines(rows: Sequence[Small]) -> Canvas:
                 _stroke(canvas, [(x + across * (at - points[0][0]), foot - tall * y) for at, y in points], color, None)
                 canvas.text(x + wide + 4, foot - 3, number(points[-1][1], 2))
     return canvas
+
+
+def _sheet(rows: Sequence[Small]) -> Sheet:
+    cells: list[tuple[Value, ...]] = []
+    for row in rows:
+        tv, valid = dict(row.tv), dict(row.valid)
+        cells += [(row.label, at, tv.get(at), valid.get(at)) for at in sorted({*tv, *valid})]
+    return Sheet(("prompt", "pass", "TV", "valid mass"), cells)
 
 
 def _stroke(canvas: Canvas, points: Points, color: str, dash: str | None) -> None:

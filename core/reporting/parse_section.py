@@ -16,6 +16,7 @@ from .unit_series import EXTREMES, MOST, prompt_of
 
 _ROWS = 24  # of one picture
 _BARS = 10
+_RATES = ("strict parse rate (0 to 1)", "lenient parse rate (0 to 1)")
 
 
 def parsing(inputs: Inputs, measures: Sequence[Measure], draw: Drawer) -> Section:
@@ -67,7 +68,7 @@ def _figure(rows: Sequence[Measure], usable: dict[tuple[str, str], float | None]
     sums = [f"{label} {cell[2]} strict, {cell[3]} lenient" for label, cell in zip(labels, cells, strict=True)]
     bars = [Rate(label, row.parse_rate_strict, row.parse_rate) for label, row in zip(labels, rows, strict=True)]
     alt = f"Bars of {title.lower()}: " + "; ".join(sums[:_BARS]) + "."
-    return draw.figure(rates(bars), title, alt, table=table)
+    return draw.figure(rates(bars, _RATES), title, alt, table=table)
 
 
 def _raw(inputs: Inputs, usable: dict[tuple[str, str], float | None]) -> list[Example]:

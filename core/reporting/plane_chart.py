@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .charts import BLUE, GREY, inline, named_scale, sized
-from .svg import require_extra
+from .sheet import Sheet, Value
+from .svg import Plot, require_extra
 from .text import cut
 
 Ends = tuple[float, float]
@@ -82,7 +83,7 @@ def near(points: Sequence[Point], lines: Sequence[tuple[str, float]]) -> list[tu
     return [(label, y) for label, y in lines if low - reach <= y <= high + reach]
 
 
-def plane(points: Sequence[Point], lines: Sequence[tuple[str, float]], x: Axis, y: Axis) -> Any:
+def plane(points: Sequence[Point], lines: Sequence[tuple[str, float]], x: Axis, y: Axis) -> Plot:
     """Points with crosses, joined where they are settings of one curve, over horizontal lines.
 
     Args:
@@ -110,7 +111,18 @@ def plane(points: Sequence[Point], lines: Sequence[tuple[str, float]], x: Axis, 
         _marks(points, to_right, up),
         *_labels(frame, points, [frame.place(0, height)[1] for _, height in lines], to_right, up),
     ]
-    return sized(alt.layer(*layers), height=_HEIGHT)
+    return sized(alt.layer(*layers), _sheet(points, lines, x, y), height=_HEIGHT)
+
+
+def _sheet(points: Sequence[Point], lines: Sequence[tuple[str, float]], x: Axis, y: Axis) -> Sheet:
+    """The points with their intervals, and the lines."""
+    none = (None, None)
+    rows: list[tuple[Value, ...]] = [
+        (p.label, p.kind, p.x, *(p.x_ends or none), p.y, *(p.y_ends or none)) for p in points
+    ]
+    rows += [(label, "reference", None, *none, height, *none) for label, height in lines]
+    head = [name + end for name in (x.title, y.title) for end in ("", ", low (95 %)", ", high (95 %)")]
+    return Sheet(("run", "kind", *head), rows)
 
 
 def _ends(value: float, ends: Ends | None) -> list[float]:

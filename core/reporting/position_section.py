@@ -24,6 +24,7 @@ from .text import as_number, count, number, percent, plural
 _MOST = 200  # prompts that are drawn
 _GRID_ROWS, _LINES = 30, 3
 _OPEN = 2
+_HEAT = ("entry", "place", "share chosen (0 to 1)")
 _FIGURES = {
     "position_tv": "Position TV", "content_tv": "Content TV", "order_effect": "Order effect",
     "primacy": "Primacy", "recency": "Recency", "flip_rate": "Flip rate", "information_bits": "Bits told by the order",
@@ -85,14 +86,14 @@ def _said(one: Summary) -> str:
 def _grid(named: Sequence[tuple[str, Summary]], draw: Drawer) -> Figure:
     keys = ("position_tv", "content_tv", "order_effect")
     rows = [
-        GridRow(name, [None if one[k] is None else Cell(number(one[k], 2), one[k], ORANGE) for k in keys])
+        GridRow(name, [None if one[k] is None else Cell(number(one[k], 2), one[k], one[k], ORANGE) for k in keys])
         for name, one in named
     ]
     worst, summary = max(named, key=lambda pair: pair[1]["position_tv"])
     alt = f"Grid of position TV, content TV and order effect of {plural(len(named), 'prompt')}. "
     alt += f"Most: {worst}, {_said(summary)}."
     title = "Position, content and order"
-    chart = grid(("position", "content", "order"), rows)
+    chart = grid(("position", "content", "order"), rows, ("prompt", "figure", "value"))
     return draw.figure(
         chart, title, alt, caption="The stronger the shade, the larger the number.", table=_table(named, title)
     )
@@ -132,7 +133,7 @@ def _heat_map(name: str, rows: Sequence[AuditRow], draw: Drawer) -> Figure:
     top = float(np.nanmax(means, initial=0.0)) or 1.0
     known = [[as_number(float(value)) for value in line] for line in means]
     drawn = [
-        GridRow(text, [None if v is None else Cell(percent(v), v / top) for v in line])
+        GridRow(text, [None if v is None else Cell(percent(v), v, v / top) for v in line])
         for text, line in zip(texts, known, strict=True)
     ]
     head = [str(i + 1) for i in range(size)]
@@ -140,7 +141,7 @@ def _heat_map(name: str, rows: Sequence[AuditRow], draw: Drawer) -> Figure:
     table = Table(("Entry", *head), cells, "l" + "r" * size, name, folded=True)
     alt = f"Heat map of {name}: share of each entry at each place, at most {percent(top)}."
     caption = "Rows: entries; columns: the place where the entry stood. A strong column is a favoured place."
-    return draw.figure(grid(head, drawn), f"{name}: entry by place", alt, caption=caption, table=table)
+    return draw.figure(grid(head, drawn, _HEAT), f"{name}: entry by place", alt, caption=caption, table=table)
 
 
 def _calibrations(curves: Sequence[Summary], draw: Drawer) -> list[Figure]:
@@ -173,4 +174,5 @@ def _calibration(forms: Sequence[Summary], aside: str, draw: Drawer) -> Figure:
     table = Table(("Stated", *known), rows, "r" * (len(known) + 1), title, folded=True)
     alt = f"{title}: {'; '.join(errors)}."
     caption = f"Slopes of logit on logit, 1 is faithful: {'; '.join(errors)}."
-    return draw.figure(lines(drawn, "stated chance of A"), title, alt, caption=caption, table=table)
+    chart = lines(drawn, "stated chance of A (0 to 1)", "read chance of A (0 to 1)")
+    return draw.figure(chart, title, alt, caption=caption, table=table)

@@ -47,11 +47,10 @@ def _figure(series: Sequence[Series], known: dict[tuple[str, str, str], Measure]
     rows, cells, thinned = [], [], False
     most = max(_LEAST_DOTS, _DOTS // len(series))
     for one in series:
-        values = [value for _, value in one.numbers()]
+        values = [(unit.id, value) for unit, value in one.numbers()]
         row = known.get((one.task, one.run, one.metric))
-        shown = _thinned(values, most)
-        thinned |= len(shown) < len(values)
-        rows.append(_strip(one.run, shown, row, compared=compared))
+        thinned |= len(values) > most
+        rows.append(_strip(one.run, values, row, compared=compared))
         cells += [
             (one.run, unit.id, number(unit.value), number(unit.baseline), number(unit.delta, sign=True))
             for unit, _ in one.numbers()
@@ -64,10 +63,11 @@ def _figure(series: Sequence[Series], known: dict[tuple[str, str, str], Measure]
     caption = f"At most {most} dots a run, evenly taken from all in their order of size." if thinned else ""
     if compared:
         caption = f"Blue dots: more diverse; orange squares: less. {caption}".strip()
-    return draw.figure(strips(rows, axis, first.sign if compared else 0), title, alt, caption=caption, table=table)
+    chart = strips(rows, axis, first.sign if compared else 0, most)
+    return draw.figure(chart, title, alt, caption=caption, table=table)
 
 
-def _strip(run: str, values: Sequence[float], row: Measure | None, *, compared: bool) -> Strip:
+def _strip(run: str, values: Sequence[tuple[str, float]], row: Measure | None, *, compared: bool) -> Strip:
     if row is None:
         return Strip(run, values)
     if compared:
@@ -82,14 +82,6 @@ def _sum(series: Series) -> str:
     more = sum(value * series.sign > 0 for value in found)
     less = sum(value * series.sign < 0 for value in found)
     return f"{series.run} more diverse on {more} of {plural(len(found), 'unit')}, less on {less}"
-
-
-def _thinned(values: Sequence[float], most: int) -> list[float]:
-    """The values, or as many of them as may be, evenly taken by rank, with both ends."""
-    if len(values) <= most:
-        return list(values)
-    ranked = sorted(values)
-    return [ranked[round(k * (len(ranked) - 1) / (most - 1))] for k in range(most)]
 
 
 def _examples(inputs: Inputs, series: Series, *, several: bool) -> list[Example]:

@@ -19,7 +19,6 @@ from .load import Inputs
 from .measures import Measure, catalog
 from .text import as_mapping, as_number, as_text, clean, count, number, plural, title_words, with_interval
 
-_CURVE_POINTS = 300
 _FORESTS = 18
 _DIRECTIONS = {"+": "higher is more diverse", "-": "lower is more diverse"}
 
@@ -137,14 +136,11 @@ def training(inputs: Inputs, draw: Drawer) -> Section:
 
 
 def _series(log: Sequence[Record], key: str) -> list[SeriesPoint]:
-    """One key over the steps; long logs become means of equal windows."""
+    """One key over the steps."""
     pairs = [(as_number(record.get("step")), as_number(record.get(key))) for record in log]
     known = [(step, value) for step, value in pairs if step is not None and value is not None]
     name = key.rpartition("/")[2].replace("_", " ")
-    if len(known) <= _CURVE_POINTS:
-        return [SeriesPoint(step, value, name) for step, value in known]
-    windows = np.array_split(np.array(known), _CURVE_POINTS)
-    return [SeriesPoint(float(w[:, 0].mean()), float(w[:, 1].mean()), name) for w in windows]
+    return [SeriesPoint(step, value, name) for step, value in known]
 
 
 def _curve(title: str, points: Sequence[SeriesPoint], draw: Drawer) -> Figure:
@@ -154,7 +150,7 @@ def _curve(title: str, points: Sequence[SeriesPoint], draw: Drawer) -> Figure:
     ends = [(name, number(line[0].y), number(line[-1].y)) for name, line in by_series.items()]
     table = Table(("Series", "First", "Last"), ends, "lrr", title, folded=True)
     alt = f"{title} over {count(points[-1].x)} steps: " + "; ".join(f"{n} from {a} to {b}" for n, a, b in ends) + "."
-    return draw.figure(charts.curves(points), title, alt, table=table)
+    return draw.figure(charts.curves(points, title), title, alt, table=table)
 
 
 def _log_table(name: str, log: Sequence[Record]) -> Table:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 from .. import errors
+from .sheet import Sheet
 from .text import clean
 
 INK = "currentColor"
@@ -76,11 +78,33 @@ def _cleaned(value: Any) -> Any:
     return [_cleaned(item) for item in value] if isinstance(value, list) else value
 
 
-def to_svg(chart: Any, alt: str, prefix: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """An Altair chart, and the rows that it is drawn from."""
+
+    chart: Any
+    sheet: Sheet
+
+    def to_svg(self, title: str, alt: str, prefix: str) -> str:
+        """The chart as an ``<svg>`` element; see `to_svg`."""
+        return to_svg(self.chart, title, alt, prefix)
+
+
+def label(root: ElementTree.Element, title: str, alt: str, prefix: str) -> None:
+    """Make an ``<svg>`` element one image with a name and a description, for readers who cannot see it."""
+    root.attrib |= {"role": "img", "aria-labelledby": f"{prefix}-title", "aria-describedby": f"{prefix}-desc"}
+    for place, (name, text) in enumerate((("title", title), ("desc", alt))):
+        element = ElementTree.Element(name, {"id": f"{prefix}-{name}"})
+        element.text = clean(text)
+        root.insert(place, element)
+
+
+def to_svg(chart: Any, title: str, alt: str, prefix: str) -> str:
     """Draw a chart.
 
     Args:
         chart: An Altair chart.
+        title: Its name.
         alt: What a reader who cannot see it must know.
         prefix: Unique on the page; keeps the ids of several inlined pictures apart.
 
@@ -98,7 +122,8 @@ def to_svg(chart: Any, alt: str, prefix: str) -> str:
     width = root.attrib.pop("width", "0")
     root.attrib.pop("height", None)
     # The width is a ceiling: on a narrow screen the picture shrinks with its column.
-    root.attrib.update({"role": "img", "aria-label": clean(alt), "style": f"max-width:{float(width):.0f}px"})
+    root.attrib["style"] = f"max-width:{float(width):.0f}px"
+    label(root, title, alt, prefix)
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 
 

@@ -209,7 +209,7 @@ def test_every_picture_has_a_table_and_the_page_stays_alone(write: Writer) -> No
     html = page(write, rows, *others, write("r.jsonl", [response(0, 0)]))
     figures = re.findall(r"<figure>.*?</figure>", html, re.DOTALL)
     assert all("<table>" in figure for figure in figures if "<h3><bdi>Reward" not in figure)
-    assert all(re.search(r'<svg[^>]* aria-label="[^"]{15,}"', figure) for figure in figures)
+    assert all(re.search(r'<desc id="[^"]+">[^<]{15,}</desc>', figure) for figure in figures)
     found = Page(html)
     assert not found.tags() & {"script", "link", "iframe", "object", "embed", "img", "base"}
     assert not re.search(r"https?://|@import|url\((?!#)", html)
@@ -305,10 +305,11 @@ def test_pictures_as_files(write: Writer, tmp_path: Path) -> None:
     hostile = _infected(exact(asked(), UNEVEN))
     assert write_report([write("a.jsonl", [hostile])], tmp_path / "page.html", pictures=tmp_path / "pictures") == 2
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
-    assert len(names) == 4
-    assert all(re.fullmatch(r"00[12]-audit-[a-z0-9-]+\.(svg|png)", name) for name in names)
+    assert len(names) == 6
+    assert all(re.fullmatch(r"00[12]-audit-[a-z0-9-]+\.(svg|png|csv)", name) for name in names)
     for path in (tmp_path / "pictures").glob("*.svg"):
         root = ElementTree.parse(path).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert root.get("color") == "#1b1e23"
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+        assert path.with_suffix(".csv").read_bytes().startswith(b"\xef\xbb\xbf")

@@ -14,15 +14,15 @@ from divtool.core.reporting.plane_chart import Axis, Point
 HOSTILE = "<script>alert(1)</script>\x00\u202e]]>&amp;{{7*7}}\"'\ufffe"
 
 
-def _charts(name: str) -> dict[str, object]:
+def _charts(name: str) -> dict[str, svg.Plot]:
     points = [SeriesPoint(i, i * i, f"{name}{i % 2}") for i in range(20)]
     rows = [ForestRow(name, 0.1, 0.05, 0.2, "good"), ForestRow(name, -0.1, None, None, "open", -0.2)]
     return {
         "funnel": charts.funnel([(name, name, 10, 5), (name, name, 5, 0)]),
         "histogram": charts.histogram({name: [1, 2], "b": [2, 1]}, [0, 1, 2], "words", zero=True),
         "forest": charts.forest(rows, name, (-1, 1)),
-        "panels": charts.panels([PanelPoint(name, name, i, i, i - 1, i + 1) for i in range(5)], name),
-        "curves": charts.curves(points),
+        "panels": charts.panels([PanelPoint(name, name, i, i, i - 1, i + 1) for i in range(5)], name, [name] * 5),
+        "curves": charts.curves(points, name),
         "plane": plane_chart.plane(
             [
                 Point(name, 0.5, 0.5, (0.4, 0.6), (0.45, 0.55), "baseline"),
@@ -33,9 +33,11 @@ def _charts(name: str) -> dict[str, object]:
             Axis(name),
             Axis(name, turned=True),
         ),
-        "strips": dot_charts.strips([Strip(name, [0.1, -0.1, 0.0], 0.0, -0.1, 0.1), Strip(name, [])], name, -1),
+        "strips": dot_charts.strips(
+            [Strip(name, [(name, 0.1), ("b", -0.1)], 0.0, -0.1, 0.1), Strip(name, [])], name, -1, 9
+        ),
         "shares": dot_charts.shares([Share(name, name, 0.2), Share("b", f"{name}2", 1.0)], [name, "b"]),
-        "rates": dot_charts.rates([Rate(name, 0.2, 0.4), Rate(name, None, 1.0)]),
+        "rates": dot_charts.rates([Rate(name, 0.2, 0.4), Rate(name, None, 1.0)], (name, "b")),
     }
 
 
@@ -44,11 +46,11 @@ def _charts(name: str) -> dict[str, object]:
     "kind", ["funnel", "histogram", "forest", "panels", "curves", "plane", "strips", "shares", "rates"]
 )
 def test_every_chart_draws_any_name(kind: str, name: str) -> None:
-    drawn = svg.to_svg(_charts(name)[kind], alt=name, prefix="c1")
+    drawn = _charts(name)[kind].to_svg(name, name, "c1")
     root = ElementTree.fromstring(drawn)
     assert root.get("role") == "img"
-    assert {element.tag for element in root.iter()} <= svg._ELEMENTS
-    allowed = svg._ATTRIBUTES | {"role", "aria-label", "style"}
+    assert {element.tag for element in root.iter()} <= svg._ELEMENTS | {"title", "desc"}
+    allowed = svg._ATTRIBUTES | {"role", "aria-labelledby", "aria-describedby", "style"}
     assert {key for element in root.iter() for key in element.attrib} <= allowed
     assert "<script" not in drawn
     assert "\x00" not in drawn
@@ -58,24 +60,24 @@ def test_every_chart_draws_any_name(kind: str, name: str) -> None:
 
 def test_ids_of_two_pictures_differ() -> None:
     chart = _charts("x")["curves"]
-    ids = [set(re.findall(r'id="([^"]+)"', svg.to_svg(chart, "a", prefix))) for prefix in ("c1", "c2")]
+    ids = [set(re.findall(r'id="([^"]+)"', chart.to_svg("t", "a", prefix))) for prefix in ("c1", "c2")]
     assert ids[0]
     assert not ids[0] & ids[1]
 
 
 def test_references_follow_their_ids() -> None:
-    drawn = svg.to_svg(_charts("x")["curves"], "a", "c1")
-    assert set(re.findall(r"url\(#([^)]+)\)", drawn)) == set(re.findall(r'id="([^"]+)"', drawn))
+    drawn = _charts("x")["curves"].to_svg("t", "a", "c1")
+    assert set(re.findall(r"url\(#([^)]+)\)", drawn)) | {"c1-title", "c1-desc"} == set(re.findall(r'id="([^"]+)"', drawn))
 
 
 def test_text_and_axes_take_the_pages_colour_on_no_ground() -> None:
-    root = ElementTree.fromstring(svg.to_svg(_charts("x")["forest"], "a", "c1"))
+    root = ElementTree.fromstring(_charts("x")["forest"].to_svg("t", "a", "c1"))
     assert {element.get("fill") for element in root.iter("text")} == {"currentColor"}
     assert not [e for e in root.iter("rect") if e.get("fill") in {"white", "#fff", "#ffffff"}]
 
 
 def test_rows_of_one_name_stay_apart() -> None:
-    root = ElementTree.fromstring(svg.to_svg(_charts("same")["forest"], "a", "c1"))
+    root = ElementTree.fromstring(_charts("same")["forest"].to_svg("t", "a", "c1"))
     heights = {
         e.get("transform") for e in root.iter("text") if (e.text or "").startswith("same\u200b") or e.text == "same"
     }
@@ -120,7 +122,7 @@ def test_labels_of_twelve_points_in_one_corner_stay_apart() -> None:
             assert min(a[1], b[1]) <= max(a[0], b[0]) or min(a[3], b[3]) <= max(a[2], b[2])
 
 
-def _texts(chart: object) -> dict[str, tuple[float, float]]:
+def _texts(chart: svg.Plot) -> dict[str, tuple[float, float]]:
     """Places of the texts in a picture, with the places of all groups above added."""
     found = {}
 
@@ -132,7 +134,7 @@ def _texts(chart: object) -> dict[str, tuple[float, float]]:
         for child in element:
             walk(child, x, y)
 
-    walk(ElementTree.fromstring(svg.to_svg(chart, "a", "c1")), 0, 0)
+    walk(ElementTree.fromstring(chart.to_svg("t", "a", "c1")), 0, 0)
     return found
 
 

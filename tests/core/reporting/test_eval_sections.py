@@ -44,7 +44,7 @@ def test_the_page_of_an_evaluation_holds_every_section(files: list[Any]) -> None
         "results", "plane", "prompts", "words", "values", "parsing", "examples", "run", "definitions", "versions",
     ]  # fmt: skip
     for figure in re.findall(r"<figure>.*?</figure>", html, re.DOTALL):
-        assert re.search(r'<svg[^>]* role="img" aria-label="[^"]{15,}"', figure)
+        assert re.search(r'<svg[^>]* role="img".*?<desc id="[^"]+">[^<]{15,}</desc>', figure)
         assert "<table>" in figure
     for tag in ("div", "section", "figure", "table", "details", "svg", "article", "bdi", "ul", "li"):
         assert len(re.findall(rf"<{tag}[\s>]", html)) == html.count(f"</{tag}>"), tag
@@ -85,7 +85,7 @@ def test_points_of_a_sweep_are_one_curve_in_the_order_of_the_setting() -> None:
 
 
 def svg_label(svg: str) -> str:
-    return re.findall(r'aria-label="([^"]*)"', svg)[0]
+    return re.findall(r"<desc[^>]*>([^<]*)</desc>", svg)[0]
 
 
 def test_the_front_and_its_words_are_told_where_they_are_known() -> None:
