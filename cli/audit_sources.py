@@ -109,12 +109,13 @@ def conclude(found: Found, path: Path | None, fail_under: float | None, seed: in
     """
     from ..core.audit.run import summary
     from ..core.jsonl import dumps, replacing
+    from ..core.provenance import account
 
     made = summary(found.records, found.planned, found.baseline, seed)
     audit_table.show(found.records, made)
     if path is not None:
         with replacing(path) as temporary:
-            temporary.write_bytes(dumps(made))
+            temporary.write_bytes(dumps(made | account(console.command_line())))
         console.note(f"wrote {path}")
     score = made["score"]
     if fail_under is not None and (score is None or score < fail_under):

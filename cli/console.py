@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,11 @@ def stderr() -> Console:
     # A pipe or a log file has no width of its own. Without `emoji=False` the text "a:-1:" becomes a picture.
     width = None if sys.stderr.isatty() else 120
     return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True, width=width)
+
+
+def command_line() -> str:
+    """The command that runs, as it could be typed again."""
+    return shlex.join(["divtool", *sys.argv[1:]])
 
 
 def note(text: str) -> None:

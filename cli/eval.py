@@ -208,7 +208,8 @@ def evaluate(
             writer.write(record)
     measure_table.show([outcome.records for outcome in outcomes if outcome.records])
     _write_junit(junit, outcomes, checks)
-    _write_pages(report, unit_values, outcomes, collection)
+    account = _account(collector.folder)
+    _write_pages(report, unit_values, outcomes, collection, account)
     if opened.bench is not None:
         console.note(opened.bench.judge.summary())
     _end(error, checks)
@@ -326,7 +327,21 @@ def _check_pages(report: Path | None, unit_values: Path | None, others: Sequence
         check_distinct(report, *([unit_values] if unit_values else []))
 
 
-def _write_pages(report: Path | None, unit_values: Path | None, outcomes: Any, collection: Any) -> None:
+def _account(folder: Path) -> dict[str, Any]:
+    """What is said of the call itself; it is kept beside the responses that were drawn."""
+    from ..core.jsonl import dumps, replacing
+    from ..core.provenance import account
+
+    said = {"format": "divtool-eval", "version": 1, **account(console.command_line())}
+    if folder.is_dir():
+        with replacing(folder / "eval.json") as temporary:
+            temporary.write_bytes(dumps(said))
+    return said
+
+
+def _write_pages(
+    report: Path | None, unit_values: Path | None, outcomes: Any, collection: Any, account: dict[str, Any]
+) -> None:
     if unit_values is not None:
         from ..core.evaluation.unit_values import write_unit_values
 
@@ -335,7 +350,7 @@ def _write_pages(report: Path | None, unit_values: Path | None, outcomes: Any, c
     if report is not None:
         from ..core.reporting.eval_report import write_eval_report
 
-        write_eval_report(outcomes, collection, report)
+        write_eval_report(outcomes, collection, report, account)
         console.note(f"wrote {report}")
 
 

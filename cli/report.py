@@ -17,14 +17,15 @@ def report(
         list[Path] | None,
         typer.Argument(
             help="Any mix of stage files: responses, scored, pairs, groups, length-bias and select reports, training "
-            "logs and facts, measures, values by unit, audit records; - or nothing for standard input.",
+            "logs and facts, measures, values by unit, audit records, decile maps, and what eval keeps in eval.json; "
+            "- or nothing for standard input.",
             metavar="FILE",
         ),
     ] = None,
     title: Annotated[str | None, typer.Option("--title", help="Headline of the page.")] = None,
     pictures: Annotated[
         Path | None,
-        typer.Option("--pictures", help="Write every picture there too, as SVG and as PNG.", metavar="FOLDER"),
+        typer.Option("--pictures", help="Write every picture there too, as SVG, as PNG and as CSV.", metavar="FOLDER"),
     ] = None,
 ) -> None:
     """Write one self-contained HTML page about a run.
@@ -36,7 +37,7 @@ def report(
 
     sources = files or [Path(o.source(None))]
     check_distinct(output, *sources)
-    drawn = write_report(sources, output, title, pictures)
+    drawn = write_report(sources, output, title, pictures, console.command_line())
     console.note(f"wrote {output} ({output.stat().st_size / 1024:,.0f} KiB)")
     if pictures is not None:
         console.note(f"wrote {drawn:,} pictures to {pictures}")

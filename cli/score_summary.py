@@ -25,12 +25,13 @@ def finish(stage: Any, planned: Any, sha256: str, save_deciles: Path | None, rep
         _write_json(save_deciles, made)
         console.note(f"wrote {save_deciles}: {stage.builder.coverage(made)}")
     if report is not None:
+        from ..core.provenance import account
         from .length_table import show_length_bias
 
         found = stage.length_bias.report()
         for name, metric in found["metrics"].items():
             metric["definition"] = planned.definitions.get(name)
-        _write_json(report, found)
+        _write_json(report, found | account(console.command_line()))
         show_length_bias(found)
 
 

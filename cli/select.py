@@ -221,11 +221,12 @@ def write_report(path: Path, content: dict[str, object]) -> None:
     """Write the report as one JSON object, whole or not at all."""
     import orjson
 
-    from .. import __version__
     from ..core.jsonl import replacing
+    from ..core.provenance import account
 
+    made = account(console.command_line())
     with replacing(path) as scratch:
-        scratch.write_bytes(orjson.dumps({**content, "divtool": __version__}, option=orjson.OPT_INDENT_2))
+        scratch.write_bytes(orjson.dumps({**content, **made}, option=orjson.OPT_INDENT_2))
 
 
 def _show(selected: Selected) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from importlib import import_module
 
 from ..core.catalog import METHODS, get, names
@@ -126,7 +124,7 @@ def train(
         skip_bad=on_error == "skip",
         resume=resume,
         dry_run=dry_run,
-        command=shlex.join(["divtool", *sys.argv[1:]]),
+        command=console.command_line(),
         tell=Tell(console.note, console.warn, console.table, console.progress),
     )
     module, _, runner = recipe.runner.partition(":")

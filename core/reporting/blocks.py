@@ -116,6 +116,7 @@ class Section:
         tables: Tables below them.
         folders: Further pictures, a click away.
         examples: Texts to read.
+        commands: Command lines, each behind a remark.
     """
 
     id: str
@@ -125,6 +126,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     folders: list[Folder] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    commands: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Drawer:

@@ -21,12 +21,8 @@ _BINS = 24
 
 
 def what_was_run(inputs: Inputs) -> Section:
-    """Files, runs, models, seeds and parameters."""
+    """Runs, models, seeds and parameters."""
     section = Section("run", "What was run")
-    files = [
-        (file.name, listing([plural(n, kind) for kind, n in file.kinds.items()])) for file in inputs.files
-    ]  # fmt: skip
-    section.tables.append(Table(("File", "Records"), files, "tt", "Files that this page was made from"))
     runs = [
         (
             label,

@@ -10,9 +10,9 @@ from ..evaluation.collect import Collection
 from ..evaluation.runs import Run
 from ..evaluation.sides import size
 from ..evaluation.unit_values import unit_records
-from ..jsonl import STDIN_NAME
+from ..jsonl import STDIN_NAME, Record
 from .load import Inputs, SourceFile
-from .page import render, write
+from .page import render, sections_of, write
 from .text import as_name
 
 
@@ -37,6 +37,8 @@ def eval_inputs(outcomes: Sequence[Outcome], found: Collection) -> Inputs:
                 _add(inputs, run)
                 if (path := _path(found, outcome.task, run.name)) is not None:
                     file = files.setdefault(path, SourceFile(STDIN_NAME if path == "-" else as_name(Path(path).name)))
+                    if not file.sha256 and Path(path).is_file():
+                        file.look(Path(path))
                     file.kinds["response"] = max(file.kinds["response"], size(run))
     inputs.files = list(files.values())
     return inputs
@@ -56,10 +58,18 @@ def _path(found: Collection, task: str, run: str) -> str | None:
     return source.file or str(found.files[source.origin, task])
 
 
-def write_eval_report(outcomes: Sequence[Outcome], found: Collection, path: Path) -> None:
+def write_eval_report(outcomes: Sequence[Outcome], found: Collection, path: Path, account: Record) -> None:
     """Write the page.
+
+    Args:
+        outcomes: What became of the tasks of a call.
+        found: Its runs.
+        path: The page.
+        account: What the call says of itself.
 
     Raises:
         DivtoolError: The page cannot be written.
     """
-    write(render(eval_inputs(outcomes, found), "Evaluation"), path)
+    inputs = eval_inputs(outcomes, found)
+    sections = sections_of(inputs, account["command"])
+    write(render(inputs, "Evaluation", sections), path)

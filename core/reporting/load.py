@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from ..jsonl import STDIN_NAME, Record, Row, RowReader
 from .audit_rows import AuditRow, audit_row
 from .gather import Pairs, Responses
 from .group_section import Groups
+from .origin import Origin
 from .text import as_name, cut
 from .unit_series import UnitTable
 
@@ -40,8 +42,13 @@ KINDS: tuple[tuple[str, frozenset[str]], ...] = (
     ),
     ("training summary", frozenset({"train_runtime"})),
     ("training summary", frozenset({"train_loss"})),
+    ("evaluation call", frozenset({"format", "command", "versions"})),
+    ("decile map", frozenset({"format", "window", "reference", "metrics"})),
     ("prompt", frozenset({"prompt"})),
 )
+
+
+_ACCOUNTS = {"training run", "selection report", "length-bias report", "audit summary", "evaluation call"}
 
 
 @dataclass(slots=True)
@@ -51,10 +58,25 @@ class SourceFile:
     Attributes:
         name: Its name without the folder, which is nobody's business but the writer's.
         kinds: How many records of each kind it holds.
+        origin: What it says of the command that wrote it.
+        size: In bytes; None for a stream.
+        sha256: Hash of the file as it lies there; of a stream, of what was read.
     """
 
     name: str
     kinds: Counter[str] = field(default_factory=Counter)
+    origin: Origin = field(default_factory=Origin)
+    size: int | None = None
+    sha256: str = ""
+
+    def look(self, path: Path) -> None:
+        """Take size and hash of a file."""
+        try:
+            with path.open("rb") as stream:
+                self.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                self.size = stream.tell()
+        except OSError as error:
+            raise InputError(str(path), f"cannot be read ({error.strerror or error})") from None
 
 
 @dataclass(slots=True)
@@ -74,6 +96,7 @@ class Inputs:
         groups: What is kept of groups of responses.
         trained: What finished trainings say of themselves, each with its file's name.
         fits: Steps of training on a target distribution as they are, by file name.
+        decile_maps: Maps of Diversity Deciles as they are, each with its file's name.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -88,6 +111,7 @@ class Inputs:
     fits: dict[str, list[Record]] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
     trained: list[tuple[str, Record]] = field(default_factory=list)
+    decile_maps: list[tuple[str, Record]] = field(default_factory=list)
 
 
 def kind_of(record: Record) -> str | None:
@@ -109,7 +133,8 @@ def load(sources: Sequence[Path | str]) -> Inputs:
     order = sorted(range(len(sources)), key=lambda i: not _begins_with_units(sources[i]))
     for i in order:
         entry = inputs.files[i]
-        for row in _rows(sources[i]):
+        rows = _rows(sources[i])
+        for row in rows:
             kind = kind_of(row.data)
             if kind is None:
                 keys = ", ".join(cut(key, 30) for key in list(row.data)[:6]) or "none"
@@ -117,7 +142,11 @@ def load(sources: Sequence[Path | str]) -> Inputs:
                     f"cannot tell what kind of record this is (its keys: {keys})", "give files of the stages"
                 )
             entry.kinds[kind] += 1
-            _keep(inputs, kind, row.data, entry.name)
+            _keep(inputs, kind, row.data, entry)
+        if Path(sources[i]).is_file():
+            entry.look(Path(sources[i]))
+        elif isinstance(rows, RowReader):
+            entry.sha256 = rows.sha256
         if entry.kinds["unit value"]:
             inputs.responses.want(inputs.units.wanted(), inputs.units.runs())
     return inputs
@@ -138,8 +167,13 @@ def _begins_with_units(source: Path | str) -> bool:
     return first is not None and kind_of(first.data) == "unit value"
 
 
-def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
+def _keep(inputs: Inputs, kind: str, record: Record, file: SourceFile) -> None:
     """Hand one record to what collects its kind; kinds that no section shows yet are only counted."""
+    name = file.name
+    if kind in _ACCOUNTS:
+        file.origin.state(record)
+    else:
+        file.origin.add(kind, record)
     if kind in {"response", "scored response"}:
         inputs.responses.add(record, Path(name).stem)
     elif kind == "pair":
@@ -162,9 +196,11 @@ def _keep(inputs: Inputs, kind: str, record: Record, name: str) -> None:
         inputs.fits.setdefault(name, []).append(record)
     elif kind == "audit":
         inputs.audits.append(audit_row(record))
+    elif kind == "decile map":
+        inputs.decile_maps.append((name, record))
 
 
-def _rows(source: Path | str) -> Iterator[Row]:
+def _rows(source: Path | str) -> Iterable[Row]:
     """The records of a file: JSON Lines, or one JSON value where the name ends in .json."""
     path = Path(source)
     if path.suffix == ".json" and path.is_file():
@@ -174,7 +210,7 @@ def _rows(source: Path | str) -> Iterator[Row]:
             pass  # JSON Lines under another name; the reader below says what is wrong with a line
         else:
             return _checked(value if isinstance(value, list) else [value], str(source))
-    return iter(RowReader(str(source)))
+    return RowReader(str(source))
 
 
 def _checked(values: Iterable[object], name: str) -> Iterator[Row]:

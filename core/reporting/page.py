@@ -25,7 +25,8 @@ from .pictures import write_pictures
 from .plane_section import length_plane, quality_plane
 from .position_section import positions
 from .prompt_section import by_prompt
-from .result_sections import before_and_after, definitions, training, versions
+from .provenance_section import provenance
+from .result_sections import before_and_after, definitions, training
 from .story import claims
 from .svg import require_extra, require_page_packages
 from .text import CELL_CHARACTERS, clean, count
@@ -35,7 +36,11 @@ TITLE = "Diversity report"
 
 
 def write_report(
-    sources: Sequence[Path | str], output: Path, title: str | None = None, pictures: Path | None = None
+    sources: Sequence[Path | str],
+    output: Path,
+    title: str | None = None,
+    pictures: Path | None = None,
+    command: str = "",
 ) -> int:
     """Read stage files of any kinds and write the page.
 
@@ -45,6 +50,7 @@ def write_report(
         output: The HTML file; it appears whole or not at all.
         title: The page's title.
         pictures: A folder for the pictures as files of their own.
+        command: The command line that asks for the page, for the page to tell.
 
     Returns:
         How many pictures were written to the folder.
@@ -55,7 +61,7 @@ def write_report(
     """
     require_page_packages()  # before the files are read, which may take a while
     inputs = load(sources)
-    sections = sections_of(inputs)
+    sections = sections_of(inputs, command)
     write(render(inputs, title, sections), output)
     return 0 if pictures is None else write_pictures(sections, pictures)
 
@@ -88,16 +94,16 @@ def render(inputs: Inputs, title: str | None = None, sections: Sequence[Section]
     return str(template.render(title=title or TITLE, claims=told, compared=compared, sections=sections, css=_css()))
 
 
-def sections_of(inputs: Inputs) -> list[Section]:
-    """The sections of the page that hold anything, in its order."""
-    return [section for section in _sections(inputs, uniform(inputs.measures)) if _holds(section)]
+def sections_of(inputs: Inputs, command: str = "") -> list[Section]:
+    """The sections of the page that hold anything, in its order; the command is the one that asks for it."""
+    return [section for section in _sections(inputs, uniform(inputs.measures), command) if _holds(section)]
 
 
 def _holds(section: Section) -> bool:
-    return bool(section.figures or section.tables or section.folders or section.examples)
+    return bool(section.figures or section.tables or section.folders or section.examples or section.commands)
 
 
-def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
+def _sections(inputs: Inputs, measures: Sequence[Any], command: str) -> list[Section]:
     """The sections in the order of the page; those without content are left out by the caller."""
     draw = Drawer()
     return [
@@ -119,7 +125,7 @@ def _sections(inputs: Inputs, measures: Sequence[Any]) -> list[Section]:
         examples(inputs, measures),
         what_was_run(inputs),
         definitions(inputs, measures),
-        versions(inputs),
+        provenance(inputs, command),
     ]
 
 

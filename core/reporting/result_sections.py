@@ -1,23 +1,20 @@
-"""The sections about results: before and after, training curves, definitions, versions."""
+"""The sections about results: before and after, training curves, definitions."""
 
 from __future__ import annotations
 
-import platform
 from collections import defaultdict
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
-from ... import __version__
 from ..jsonl import Record
 from . import charts
 from .blocks import Drawer, Figure, Section, Table
 from .charts import ForestRow, SeriesPoint
 from .load import Inputs
 from .measures import Measure, catalog
-from .text import as_mapping, as_number, as_text, clean, count, number, plural, title_words, with_interval
+from .text import as_mapping, as_number, as_text, count, number, plural, title_words, with_interval
 
 _FORESTS = 18
 _DIRECTIONS = {"+": "higher is more diverse", "-": "lower is more diverse"}
@@ -184,16 +181,3 @@ def _catalog_row(metric: Any) -> tuple[str, ...]:
     texts = (as_text(getattr(metric, key, "")) for key in ("formula", "range", "null", "source"))
     direction = _DIRECTIONS.get(getattr(metric, "direction", ""), "no diversity metric")
     return (title_words(metric.name), direction, *texts)
-
-
-def versions(inputs: Inputs) -> Section:
-    """Versions of what drew the page and of what the files say about themselves."""
-    rows = [("divtool, this page", __version__), ("Python", platform.python_version())]
-    for package in ("numpy", "scipy", "altair", "vl-convert-python", "jinja2"):
-        try:
-            rows.append((package, version(package)))
-        except PackageNotFoundError:
-            continue
-    reports = (*inputs.selections, *inputs.length_reports)
-    rows += [(f"divtool, {clean(name)}", as_text(r["divtool"])) for name, r in reports if "divtool" in r]
-    return Section("versions", "Versions", tables=[Table(("Package", "Version"), rows, "ll", "Versions", folded=True)])

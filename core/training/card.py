@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
 from ..catalog import METHODS
+from ..provenance import portable, portable_command, versions_of
 from .job import LOG, OutputFolder, TrainJob
 from .run_settings import RunSettings
 
@@ -49,33 +46,9 @@ def facts(
         "settings": asdict(settings),
         **more,
         "result": dict(result),
-        "versions": {"divtool": __version__, "python": platform.python_version()} | _versions(),
+        "versions": versions_of(_LIBRARIES),
         "command": portable_command(job.command),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def portable(name: str) -> str:
-    """A path without the folders of this machine; any other name as it is."""
-    return Path(name).name if Path(name).is_absolute() else name
-
-
-def portable_command(command: str) -> str:
-    """A command line whose absolute paths are cut to their last part."""
-    words = []
-    for word in shlex.split(command):
-        head, equals, tail = word.partition("=")
-        words.append(f"{head}={portable(tail)}" if equals and word.startswith("-") else portable(word))
-    return shlex.join(words)
 
 
 _CARD = """\

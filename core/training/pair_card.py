@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .card import facts, portable
+from ..provenance import portable
+from .card import facts
 from .job import PairJob
 from .pairs import Lengths, PairFile
 from .settings import FullSettings

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ...provenance import portable
 from ..capability import Change
-from ..card import facts, portable
+from ..card import facts
 from ..distribution import Fit
 from ..lora import trainable_parameters
 from .setup import Setup

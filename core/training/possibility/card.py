@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..card import facts, portable
+from ...provenance import portable
+from ..card import facts
 from ..lora import trainable_parameters
 from .setup import Setup
 

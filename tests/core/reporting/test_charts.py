@@ -67,7 +67,8 @@ def test_ids_of_two_pictures_differ() -> None:
 
 def test_references_follow_their_ids() -> None:
     drawn = _charts("x")["curves"].to_svg("t", "a", "c1")
-    assert set(re.findall(r"url\(#([^)]+)\)", drawn)) | {"c1-title", "c1-desc"} == set(re.findall(r'id="([^"]+)"', drawn))
+    used = re.findall(r"url\(#([^)]+)\)", drawn)
+    assert {*used, "c1-title", "c1-desc"} == set(re.findall(r'id="([^"]+)"', drawn))
 
 
 def test_text_and_axes_take_the_pages_colour_on_no_ground() -> None:

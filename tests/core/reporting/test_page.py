@@ -94,7 +94,7 @@ def test_the_page_holds_every_section(stage_files: list[Path]) -> None:
     found = Page(html)
     ids = [attrs["id"] for tag, attrs in found.elements if tag == "section"]
     assert ids == [
-        "results", "plane", "length", "funnel", "length-bias", "training", "examples", "run", "definitions", "versions",
+        "results", "plane", "length", "funnel", "length-bias", "training", "examples", "run", "definitions", "made",
     ]  # fmt: skip
     assert "More diverse on story (semantic distance +0.030 [0.010, 0.050])" in found.text.replace("\n", "")
     for text in (
@@ -175,7 +175,7 @@ def test_any_single_kind_makes_a_page(kinds: list[str], write: Writer) -> None:
         "responses": [{"prompt": "x", "response": ""}],
     }
     found = Page(render(load([write(f"{kind}.jsonl", records[kind]) for kind in kinds])))
-    assert [attrs["id"] for tag, attrs in found.elements if tag == "section"][-1] == "versions"
+    assert [attrs["id"] for tag, attrs in found.elements if tag == "section"][-1] == "made"
     assert "h1" in found.tags()
 
 
