@@ -166,14 +166,16 @@ def forest(
     title: str,
     span: tuple[float, float] | None = None,
     names: tuple[str, str] = ("task", ""),
+    mark: float = 0.0,
 ) -> Plot:
-    """Values with their intervals, one row each, and a line at zero.
+    """Values with their intervals, one row each, and a line at zero or another mark.
 
     Args:
         rows: In the order from top to bottom.
         title: The x axis: quantity and direction.
         span: Ends of the x axis; those of the data where None.
         names: What rows and second values are, for those who take the data.
+        mark: Where the line stands that the values are held against.
     """
     alt = require_extra("altair")
     labels = told_apart([row.label for row in rows], 26)
@@ -190,11 +192,11 @@ def forest(
         title=None,
         axis=alt.Axis(ticks=False, domain=False, labelPadding=8),
     )
-    scale = alt.Scale(domain=list(span)) if span else alt.Scale(padding=10)
+    scale = alt.Scale(domain=list(span)) if span else alt.Scale(padding=10, zero=not mark)
     x = alt.X("low:Q", title=cut(title, 60), scale=scale, axis=alt.Axis(tickCount=5, format="~r"))
     color = alt.Color("tone:N", scale=named_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
     shape = alt.Shape("tone:N", scale=named_scale(tones, ("circle", "square", "diamond")), legend=None)
-    zero = inline([{"at": 0}]).mark_rule(opacity=0.6).encode(x="at:Q")
+    zero = inline([{"at": mark}]).mark_rule(opacity=0.6).encode(x="at:Q")
     lines = inline(data).mark_rule(strokeWidth=2.5).encode(y=y, x=x, x2="high:Q", color=color)
     dots = inline(data).mark_point(filled=True, size=75, opacity=1).encode(y=y, x="value:Q", color=color, shape=shape)
     others = [{**row, "value": row["beside"]} for row in data if row["beside"] is not None]

@@ -15,6 +15,7 @@ import orjson
 from ..jsonl import Record, short_hash
 from ..metrics.length_bias import LengthBias
 from ..metrics.text import words
+from .decile_gather import RunDeciles
 from .samples import PromptExample, Reservoir
 from .text import Excerpt, as_mapping, as_name, as_number, as_text, excerpt
 
@@ -35,6 +36,7 @@ class Run:
     seeds: Counter[str] = field(default_factory=Counter)
     params: Counter[str] = field(default_factory=Counter)
     bias: LengthBias = field(default_factory=LengthBias)
+    deciles: RunDeciles = field(default_factory=RunDeciles)
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ class Responses:
         if fresh:
             _count(run, record, prompt_hash, length)
         _add_scores(run.bias, record, text, length)
+        run.deciles.add(prompt_hash, as_mapping(record.get("scores")))
         self._sample(record, label, prompt_hash, text)
         if prompt_hash in self.wanted:
             example = self.wanted[prompt_hash] or PromptExample(excerpt(as_text(record.get("prompt"))))

@@ -13,6 +13,7 @@ from .audit_section import audit
 from .audit_totals import audit_claims
 from .blocks import Drawer, Section
 from .data_sections import funnel, lengths, what_was_run
+from .decile_section import deciles
 from .decoder_section import decoder_sweep
 from .example_section import examples
 from .fit_section import fits
@@ -114,6 +115,7 @@ def _sections(inputs: Inputs, measures: Sequence[Any], command: str) -> list[Sec
         quality_plane(measures, draw),
         by_prompt(inputs, measures, draw),
         length_plane(measures, draw),
+        deciles(inputs, measures, draw),
         frequent_values(measures, draw),
         parsing(inputs, measures, draw),
         lengths(inputs, draw),
