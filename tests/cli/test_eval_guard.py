@@ -30,6 +30,9 @@ def test_it_joins_a_comparison_of_models_and_its_files_are_measured_again(
     assert b"warning: guard: new: nll worse, mc undecided" in done.stderr
     work = tmp_path / "m.jsonl.work"
     assert sorted(path.name for path in work.glob("guard.*.jsonl")) == ["guard.new.jsonl", "guard.old.jsonl"]
+    said = orjson.loads((work / "eval.json").read_bytes())
+    assert said["command"].startswith("divtool eval --run new=")
+    assert said["versions"]["torch"]
     rows = [record for record in _compared(tmp_path / "m.jsonl") if record["task"] == "guard"]
     by_run = [{r["metric"]: (r["value"], r["delta"]) for r in rows if r["run"] == name} for name in ("new", "hot")]
     assert by_run[0] == by_run[1]  # decoding of its own

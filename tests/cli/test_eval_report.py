@@ -50,6 +50,7 @@ def test_the_page_of_a_call_is_that_of_its_files(divtool: Any, runs: None, tmp_p
     assert 'id="prompts"' in text
     assert re.search(r"More diverse on pool .*distinct 1 \+0", text, re.DOTALL)
     assert "pool, best prompt: difference +" in text
+    assert "divtool eval --run rich=rich.jsonl --baseline poor=poor.jsonl" in text
     done = divtool("report", "m.jsonl", "rich.jsonl", "poor.jsonl", "u.jsonl", "-o", "b.html")
     assert done.returncode == 0, done.stderr
     assert _body(tmp_path / "a.html") == _body(tmp_path / "b.html")

@@ -55,6 +55,8 @@ def test_a_perfect_model_passes(audit: Any, even: str, tmp_path: Path) -> None:
     assert all(record["checks"]["path"] == "packed" for record in records)
     summary = json.loads((tmp_path / "sum.json").read_text())
     assert summary["score"] == pytest.approx(100, abs=1e-3)
+    assert summary["command"].startswith("divtool ")
+    assert summary["versions"]["torch"]
     assert "score 100.0" in stderr
     assert "⊥ anything else" in stderr
 

@@ -124,6 +124,8 @@ def test_the_report_holds_funnel_audit_options_hash_and_seed(run: Run, write: An
     assert (content["method"], content["seed"], content["options"]["pairs"]) == ("diverse-ns-lite", 3, 100)
     stages = {stage["stage"]: stage for stage in content["funnel"]}
     assert (stages["clean"]["entered"], stages["trim"]["kept"]) == (240, 100)
+    assert content["command"].startswith("divtool ")
+    assert content["divtool"] == content["versions"]["divtool"]
     assert content["audit"]["verdict"] == "pass"
     assert content["audit"]["lengths"]["words"]["delta"]["mean"] == 0
     assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 100

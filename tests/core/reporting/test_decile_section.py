@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,7 +134,7 @@ def test_odd_values_are_no_deciles(write: Writer) -> None:
     assert found.figures[0].table.rows[0][3:] == ("1", "87.5\u202f%")
 
 
-def test_hostile_names_stay_text(write: Writer, tmp_path: Path) -> None:
+def test_hostile_names_stay_text(write: Writer) -> None:
     evil = "</svg><script>alert(1)</script>\x00=1+1"
     rows = scored(evil, **{f"dd_{evil}": 3.0})
     html = render(
