@@ -138,7 +138,7 @@ def draw_legend(canvas: Canvas, row: AuditRow) -> None:
     x = 0.0
     own = "after" if row.before is not None else {"bounds": "at least", "sampled": "share"}.get(row.mode, "p")
     for name, opacity in ((("before", PALE),) if row.before is not None else ()) + ((own, None),):
-        canvas.rect(x, 4, 9, 9, BLUE, opacity)
+        bar(canvas, (x, 4, 9, 9), opacity)
         canvas.text(x + 13, 12, name)
         x += 20 + text_width(name)
     canvas.line(x + 4, 3, x + 4, 14, color=ORANGE, width=2)
@@ -151,10 +151,18 @@ def draw_legend(canvas: Canvas, row: AuditRow) -> None:
         canvas.text(x + 97, 12, "of valid answers")
 
 
+def bar(canvas: Canvas, place: tuple[float, float, float, float], opacity: float | None) -> None:
+    """A bar of a side: x, y, width and height; the baseline's is pale."""
+    if opacity is None:
+        canvas.rect(*place, BLUE)
+    else:
+        canvas.pale(*place, BLUE, opacity)
+
+
 def _bar(canvas: Canvas, option: Option, frame: Frame, share: float | None) -> None:
     canvas.text(frame.left - 6, frame.y + frame.step / 2 + 4, fitted(option.text, frame.left - 8), anchor="end")
     for value, y, height, opacity in frame.sides(option.before or 0.0, option.p):
-        canvas.rect(frame.left, y, frame.x(value) - frame.left, height, BLUE, opacity)
+        bar(canvas, (frame.left, y, frame.x(value) - frame.left, height), opacity)
         if value > frame.top:
             draw_break(canvas, frame.left + 0.8 * frame.scale * frame.top, y + height / 2, height)
     if option.low is not None and option.high is not None:

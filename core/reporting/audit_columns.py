@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .audit_charts import HEAD, PALE, axis_end, draw_break, draw_legend, has_rings, law_sheet, tick_label
+from .audit_charts import HEAD, PALE, axis_end, bar, draw_break, draw_legend, has_rings, law_sheet, tick_label
 from .audit_rows import AuditRow, Option
 from .canvas import Canvas, fitted, ticks
 from .charts import BLUE, ORANGE, WIDTH
@@ -43,7 +43,7 @@ def _column(canvas: Canvas, option: Option, place: tuple[float, float, float], s
     inset, middle = 0.0, x + wide * 0.475
     if option.before is not None:
         inset = wide * 0.22
-        canvas.rect(x, _FOOT - scale * option.before, wide * 0.95, scale * option.before, BLUE, PALE)
+        bar(canvas, (x, _FOOT - scale * option.before, wide * 0.95, scale * option.before), PALE)
     canvas.rect(x + inset, _FOOT - scale * option.p, wide * 0.95 - 2 * inset, scale * option.p, BLUE)
     if option.low is not None and option.high is not None and option.high > option.low:
         canvas.line(middle, _FOOT - scale * option.low, middle, _FOOT - scale * option.high, width=0.8)

@@ -62,6 +62,14 @@ class Canvas:
         """A filled rectangle."""
         self._add("rect", x=x, y=y, width=width, height=height, fill=fill, fill_opacity=opacity)
 
+    def pale(self, x: float, y: float, width: float, height: float, fill: str, opacity: float) -> None:
+        """A rectangle of a pale fill, within an edge that can be seen on any ground."""
+        edge = min(0.9, width / 4, height / 4)
+        self._add(
+            "rect", x=x + edge / 2, y=y + edge / 2, width=max(0.0, width - edge), height=max(0.0, height - edge),
+            fill=fill, fill_opacity=opacity, stroke=fill, stroke_width=edge,
+        )  # fmt: skip
+
     def hatch(self, x: float, y: float, width: float, height: float, opacity: float | None = None) -> None:
         """A hatched rectangle with an outline."""
         self._hatched = True

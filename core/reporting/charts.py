@@ -114,8 +114,9 @@ def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Plot:
         legend=alt.Legend(symbolType="square", symbolOpacity=1, columns=3),
     )
     base = inline(rows)
-    entered = base.mark_bar(opacity=0.22, height=15).encode(
-        y=y, x=alt.X("entered:Q", title=None, scale=span), color=color
+    edge = alt.Stroke("unit:N", scale=named_scale(units, COLORS), legend=None)  # the pale fill alone is hard to see
+    entered = base.mark_bar(fillOpacity=0.22, strokeWidth=1, height=15).encode(
+        y=y, x=alt.X("entered:Q", title=None, scale=span), color=color, stroke=edge
     )
     kept = base.mark_bar(height=15).encode(y=y, x=x, color=color)
     text = base.mark_text(align="left", dx=4).encode(y=y, x="end:Q", text="text:N")

@@ -74,8 +74,9 @@ def strips(rows: Sequence[Strip], title: str, sign: int, most: int) -> Plot:
     tones = ["good", "bad", "none"]
     color = alt.Color("tone:N", scale=named_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
     shape = alt.Shape("tone:N", scale=named_scale(tones, ("circle", "square", "circle")), legend=None)
-    dots = inline(_dots(rows, sign, most)).mark_point(filled=True, size=22, opacity=0.6)
-    layers = [dots.encode(x=x, y=y, color=color, shape=shape)]
+    fill = alt.Fill("tone:N", scale=named_scale(tones, (BLUE, ORANGE, GREY)), legend=None)
+    dots = inline(_dots(rows, sign, most)).mark_point(size=20, fillOpacity=0.35, opacity=1, strokeWidth=1)
+    layers = [dots.encode(x=x, y=y, color=color, fill=fill, shape=shape)]
     if sign:
         layers.insert(0, inline([{"x": 0}]).mark_rule(opacity=0.6).encode(x=x))
     means, ends = _means(rows)
@@ -174,7 +175,7 @@ def rates(rows: Sequence[Rate], names: tuple[str, str]) -> Plot:
     scale = alt.Scale(domain=[0, 1], nice=False)
     x = alt.X("outer:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5, format=".0%"))
     base = inline(data)
-    outer = base.mark_bar(opacity=0.3, height=13, color=BLUE).encode(y=y, x=x)
+    outer = base.mark_bar(fillOpacity=0.3, height=13, color=BLUE, stroke=BLUE, strokeWidth=1).encode(y=y, x=x)
     inner = base.mark_bar(height=13, color=BLUE).encode(y=y, x=alt.X("inner:Q", title=None, scale=scale))
     sheet = Sheet(("row", *names), [(row.label, row.inner, row.outer) for row in rows])
     return sized(alt.layer(outer, inner), sheet, step=22)

@@ -171,9 +171,9 @@ def _crosses(points: Sequence[Point], x: Any, y: Any) -> list[Any]:
     ]
     drawn = []
     if flat:
-        drawn.append(inline(flat).mark_rule(color=GREY, opacity=0.75).encode(x=x, x2="to:Q", y=y))
+        drawn.append(inline(flat).mark_rule(color=GREY).encode(x=x, x2="to:Q", y=y))
     if tall:
-        drawn.append(inline(tall).mark_rule(color=GREY, opacity=0.75).encode(x=x, y=y, y2="to:Q"))
+        drawn.append(inline(tall).mark_rule(color=GREY).encode(x=x, y=y, y2="to:Q"))
     return drawn
 
 
