@@ -107,7 +107,7 @@ def _holds(section: Section) -> bool:
 def _sections(inputs: Inputs, measures: Sequence[Any], command: str) -> list[Section]:
     """The sections in the order of the page; those without content are left out by the caller."""
     draw = Drawer()
-    return [
+    found = [
         audit(inputs, draw),
         positions(inputs, draw),
         decoder_sweep(inputs, draw),
@@ -126,9 +126,9 @@ def _sections(inputs: Inputs, measures: Sequence[Any], command: str) -> list[Sec
         fits(inputs, draw),
         examples(inputs, measures),
         what_was_run(inputs),
-        definitions(inputs, measures),
-        provenance(inputs, command),
     ]
+    shown = {section.id for section in found if _holds(section)}
+    return [*found, definitions(inputs, measures, shown), provenance(inputs, command)]
 
 
 def _environment() -> Any:

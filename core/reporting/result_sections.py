@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from .blocks import Drawer, Figure, Section, Table
 from .charts import ForestRow, SeriesPoint
 from .load import Inputs
 from .measures import Measure, catalog
+from .own_definitions import own_definitions
 from .text import as_mapping, as_number, as_text, count, number, plural, title_words, with_interval
 
 _FORESTS = 18
@@ -158,8 +159,8 @@ def _log_table(name: str, log: Sequence[Record]) -> Table:
     return Table(keys, rows, "r" * len(keys), caption, folded=True)
 
 
-def definitions(inputs: Inputs, measures: Sequence[Measure]) -> Section:
-    """What every number on the page means."""
+def definitions(inputs: Inputs, measures: Sequence[Measure], shown: Set[str]) -> Section:
+    """What every number on the page means; ``shown`` are the ids of its other sections."""
     section = Section("definitions", "Definitions")
     stated = list(
         dict.fromkeys((title_words(row.task), row.name, row.definition) for row in measures if row.definition)
@@ -169,11 +170,14 @@ def definitions(inputs: Inputs, measures: Sequence[Measure]) -> Section:
     scored = {name for run in inputs.responses.runs.values() for name in run.bias.names}
     scored |= {name for _, report in inputs.length_reports for name in as_mapping(report.get("metrics"))}
     used = scored | set(inputs.pairs.score_sums) | {row.metric for row in measures}
+    used |= {"dd_<metric>"} if any(name.startswith("dd_") for name in used) else set()
     known = catalog()
     rows = [_catalog_row(known[name]) for name in known if name in used]
     if rows:
         head = ("Metric", "Direction", "Formula", "Range", "Undefined", "Source")
         section.tables.append(Table(head, rows, "llttt" + "t", "From the metric catalog"))
+    if own := own_definitions(shown):
+        section.tables.append(Table(("Number", "Definition"), own, "lt", "Of this page"))
     return section
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import shlex
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from divtool import __version__
 from divtool.cli.main import app
 from divtool.core.provenance import account, portable_command
 from divtool.core.reporting.load import Inputs, load
+from divtool.core.reporting.page import sections_of
 from divtool.core.reporting.provenance_section import provenance
 
 from .audits import asked, exact, law
@@ -112,3 +114,20 @@ def test_nothing_from_a_file_acts_in_a_shell(write: Writer) -> None:
 @pytest.mark.parametrize("command", ["rm -rf /", "", 5, None, "divtool 'open", "sh divtool"])
 def test_what_is_no_command_of_ours_is_not_told(command: object, write: Writer) -> None:
     assert told(load([write("t.json", [facts(command=command)])])) == {}
+
+
+def test_numbers_of_the_page_are_defined_where_they_are_shown(write: Writer) -> None:
+    def defined(*files: Path) -> dict[str, str]:
+        found = next((s for s in sections_of(load(files)) if s.id == "definitions"), None)
+        tables = [] if found is None else [t for t in found.tables if t.caption == "Of this page"]
+        return dict(tables[0].rows) if tables else {}  # type: ignore[arg-type]
+
+    measured = defined(write("m.jsonl", evaluation()))
+    assert {"words", "p", "p adjusted", "[95 %]", "difference", "colours", "on the front"} <= measured.keys()
+    assert "standard error" not in measured
+    assert {"standard error", "gap", "words"} <= defined(write("p.jsonl", [pair(0), pair(1)])).keys()
+    assert {"TV", "valid mass", "score, spread, format"} <= defined(
+        write("a.jsonl", [exact(asked(), law(7, 0.9))])
+    ).keys()
+    assert "Diversity Decile" in defined(write("s.jsonl", [response(0, 0, scores={"dd_ttr": 4.0})]))
+    assert defined(write("x.jsonl", [{"prompt": "x"}])) == {}
