@@ -237,7 +237,7 @@ def _thinned(points: Sequence[SeriesPoint]) -> list[SeriesPoint]:
     for name, own in every.items():
         if len(own) > _CURVE_POINTS:
             windows = np.array_split(np.array([(p.x, p.y) for p in own]), _CURVE_POINTS)
-            own = [SeriesPoint(*w.mean(axis=0).tolist(), name) for w in windows]
+            own = [SeriesPoint(float(w[:, 0].mean()), float(w[:, 1].mean()), name) for w in windows]
         found += own
     return found
 

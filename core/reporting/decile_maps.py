@@ -37,11 +37,11 @@ def _rows(given: object) -> list[_Row]:
     """The rows of a metric that are sound, by length."""
     found = []
     for row in as_list(given)[:_LENGTHS]:
-        words, width, texts, ends, *_ = [*as_list(row), *[None] * 4]
-        edges = [edge for edge in map(as_number, as_list(ends)[:9]) if edge is not None]
-        length = as_number(words)
+        cells = [*as_list(row), None, None, None, None]
+        edges = [edge for edge in map(as_number, as_list(cells[3])[:9]) if edge is not None]
+        length = as_number(cells[0])
         if len(edges) == 9 and length is not None and edges == sorted(edges):
-            found.append((length, as_number(width), as_number(texts), edges))
+            found.append((length, as_number(cells[1]), as_number(cells[2]), edges))
     return sorted(found, key=lambda row: row[0])
 
 

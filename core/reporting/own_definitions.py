@@ -44,13 +44,14 @@ _ROWS: tuple[tuple[Set[str], str, str], ...] = (
     ({"length"}, "sd", "Standard deviation (n) over the responses of a side."),
     ({"length"}, "accuracy of a cue", "How often guessing the chosen response by this alone is right; ties count one "
      "half, so that 50 % is chance."),
-    ({"length", "examples"}, "gap", "Mean over the diversity metrics of chosen minus rejected, each over its standard "
+    ({"length"}, "gap", "Mean over the diversity metrics of chosen minus rejected, each over its standard "
      "deviation among the candidates; higher is the clearer pair."),
     ({"funnel"}, "entered, kept, share", "What came to a stage, what it let through, and the one over the other. Units "
      "change along the way: responses, prompts, candidates, pairs."),
     ({"length-bias"}, "Spearman, Pearson", "Rank correlation and linear correlation of a score with the length, over "
      "all responses; -1 to 1, 0 is no bias."),
-    ({"length-bias"}, "in prompts", "Spearman's correlation after each prompt's own mean ranks are taken off."),
+    ({"length-bias"}, "in prompts", "Spearman's correlation with ranks inside each prompt, pooled over "
+     "prompts of 3 responses or more."),
     ({"length-bias"}, "sd per 10 words", "Slope of the least-squares line: change per 10 words of length, in standard "
      "deviations of the score."),
     ({"length-bias"}, "longer wins", "Share of pairs of responses to one prompt in which the longer one has the better "

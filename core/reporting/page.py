@@ -28,7 +28,7 @@ from .position_section import positions
 from .prompt_section import by_prompt
 from .provenance_section import provenance
 from .result_sections import before_and_after, definitions, training
-from .story import claims
+from .story import claims, overview
 from .svg import require_extra, require_page_packages
 from .text import CELL_CHARACTERS, clean, count
 from .value_section import frequent_values
@@ -92,7 +92,8 @@ def render(inputs: Inputs, title: str | None = None, sections: Sequence[Section]
     told = audit_claims(inputs) + (claims(inputs, measures) if measures or not inputs.audits else [])
     compared = any(row.baseline or row.delta is not None for row in measures)
     template = _environment().get_template("report.html.j2")
-    return str(template.render(title=title or TITLE, claims=told, compared=compared, sections=sections, css=_css()))
+    summary = overview(told, compared=compared)
+    return str(template.render(title=title or TITLE, claims=told, summary=summary, sections=sections, css=_css()))
 
 
 def sections_of(inputs: Inputs, command: str = "") -> list[Section]:

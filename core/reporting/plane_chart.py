@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import dist
+from statistics import median
 from typing import Any
 
 from .charts import BLUE, GREY, inline, named_scale, sized
@@ -17,6 +19,7 @@ Box = tuple[float, float, float, float]  # left, right, top, bottom
 _WIDTH, _HEIGHT = 290, 240  # of the plot without its axes, in pixels; the width is near enough to set labels by
 _LETTER, _LINE, _GAP = 6.0, 13, 8
 _LABEL = 18  # characters
+MOST_NAMES = 14  # beside points
 _SHIFTS = (-9, 11, -23, 25, -37, 39, -51, 53, -65, 67, -79, 81)
 _SHAPES = {"run": "circle", "baseline": "diamond", "setting": "triangle-up"}
 _SIZES = {"run": 80, "baseline": 130, "setting": 28}
@@ -109,7 +112,7 @@ def plane(points: Sequence[Point], lines: Sequence[tuple[str, float]], x: Axis, 
         *_curves(points, to_right, up),
         *_crosses(points, to_right, up),
         _marks(points, to_right, up),
-        *_labels(frame, points, [frame.place(0, height)[1] for _, height in lines], to_right, up),
+        *_labels(frame, _named(frame, points), [frame.place(0, height)[1] for _, height in lines], to_right, up),
     ]
     return sized(alt.layer(*layers), _sheet(points, lines, x, y), height=_HEIGHT)
 
@@ -190,6 +193,16 @@ def _marks(points: Sequence[Point], x: Any, y: Any) -> Any:
         x=x, y=y, shape=shape, size=size, fillOpacity=fill,
         fill=alt.Fill("kind:N", scale=color, legend=None), stroke=alt.Stroke("kind:N", scale=color, legend=None),
     )  # fmt: skip
+
+
+def _named(frame: _Frame, points: Sequence[Point]) -> list[Point]:
+    """The points that have room for a name: the baseline, those of the front, those that stand apart from the rest."""
+    if len(points) <= MOST_NAMES:
+        return list(points)
+    places = {i: frame.place(point.x, point.y) for i, point in enumerate(points)}
+    middle = [median(place[k] for place in places.values()) for k in (0, 1)]
+    ranked = sorted(places, key=lambda i: (points[i].kind != "baseline", points[i].hollow, -dist(places[i], middle)))
+    return [points[i] for i in sorted(ranked[:MOST_NAMES])]
 
 
 def _labels(frame: _Frame, points: Sequence[Point], lines: Sequence[float], x: Any, y: Any) -> list[Any]:

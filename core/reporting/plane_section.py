@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .blocks import Drawer, Figure, Section, Table
 from .measures import Measure
-from .plane_chart import Axis, Ends, Point, near, plane
+from .plane_chart import MOST_NAMES, Axis, Ends, Point, near, plane
 from .standing import Standing, setting_of, standings
 from .text import listing, number, percent, title_words, with_interval
 
@@ -110,6 +110,8 @@ def _caption(points: Sequence[Point], left_out: Sequence[tuple[str, float]], abs
         parts.append(f"Grey line: the baseline at other values of {listing([title_words(c) for c in curves])}.")
     if any(point.hollow for point in points):
         parts.append("Ring: another run is at least as good on both.")
+    if len(points) > MOST_NAMES:
+        parts.append(f"{MOST_NAMES} of {len(points)} points have their names; the table has all.")
     if left_out:
         parts.append("Outside of the picture: " + listing([f"{run} at {number(y)}" for run, y in left_out]) + ".")
     if absent:

@@ -65,6 +65,17 @@ def claims(inputs: Inputs, measures: Sequence[Measure]) -> list[Claim]:
     return [_gathered(inputs)]
 
 
+_SUMS = {"good": "more diverse at no shown cost", "open": "not shown or a trade", "bad": "less diverse or worse"}
+
+
+def overview(found: Sequence[Claim], *, compared: bool) -> str:
+    """Several claims in one sentence: how many there are, and where they are comparisons how many of each outcome."""
+    if not compared:
+        return plural(len(found), "run")
+    sums = [(sum(claim.tone == tone for claim in found), words) for tone, words in _SUMS.items()]
+    return f"{plural(len(found), 'comparison')}: {listing([f'{count(n)} {words}' for n, words in sums if n])}"
+
+
 def _compared(run: str, baseline: str, rows: Sequence[Measure], matched: Sequence[Measure]) -> Claim:
     headline = [row for row in rows if row.role == "headline"]
     tasks: dict[str, list[Measure]] = defaultdict(list)
