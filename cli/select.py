@@ -16,10 +16,11 @@ from .pair_audit import show_audit
 
 if TYPE_CHECKING:
     from ..core.jsonl import Row
+    from ..core.selection.formats import PairWriter
     from ..core.selection.job import Selected
 
 # Options of every method; the others belong to the methods whose class of options has a field of their name.
-_COMMON = {"scored", "output", "method", "report", "audit", "seed", "regroup", "on_error"}
+_COMMON = {"scored", "output", "method", "report", "audit", "form", "seed", "regroup", "on_error"}
 
 
 def select(
@@ -31,6 +32,7 @@ def select(
     per_prompt: s.PerPrompt = None,
     report: s.Report = None,
     audit: s.Audit = "fail",
+    form: s.Format = "divtool",
     pairing: s.Pairing = None,
     quality_metric: s.QualityMetric = None,
     shuffle_labels: s.ShuffleLabels = None,
@@ -93,14 +95,15 @@ def select(
 ) -> None:
     """Choose preference pairs, and audit them; or choose among responses or pairs.
 
-    Reads scored responses and writes pairs that TRL's trainers read as they are; deviation also weighs the pairs of a
-    file. k-center writes responses, possibility groups of them, and reference-gap reads pairs. Pairs are written once
-    the audit has passed.
+    Reads scored responses and writes pairs that TRL's trainers read as they are, or other trainers with --format;
+    deviation also weighs the pairs of a file. k-center writes responses, possibility groups of them, and reference-gap
+    reads pairs. Pairs are written once the audit has passed.
     """
     from importlib import import_module
 
     from ..core.catalog import METHODS, get
-    from ..core.jsonl import RecordWriter, check_distinct
+    from ..core.jsonl import check_distinct
+    from ..core.selection.formats import PairWriter, pair_writer
     from ..core.selection.job import SelectJob
 
     recipe = get("method", METHODS, method, "select").load().selection
@@ -113,7 +116,7 @@ def select(
     reading = _Input(source, on_error, regroup)
     module, _, runner = recipe.runner.partition(":")
     run = getattr(import_module(f"..core.{module}", __package__), runner)
-    with RecordWriter(output) as writer:
+    with pair_writer(output, form) as writer:
         job = SelectJob(
             method=method,
             options=options,
@@ -129,6 +132,8 @@ def select(
             write_report(report, {**selected.report, "input_sha256": reading.sha256})
         if selected.failure is not None:
             raise DivtoolError(selected.failure)
+        if isinstance(writer, PairWriter):
+            _show_format(writer)
 
 
 class _Input:
@@ -178,14 +183,19 @@ def _options(context: typer.Context, method: str, recipe: Any) -> Any:
     given = {name: value for name, value in context.params.items() if _is_given(context, name)}
     kind, known = _class_of(recipe)
     for name in given.keys() - _COMMON - known:
-        flag = next(parameter.opts[0] for parameter in context.command.params if parameter.name == name)
         takers = [other for other, fields in _takers() if name in fields]
-        raise UsageError(f"{flag} is no option of --method {method}; it belongs to {', '.join(takers)}")
-    if "audit" in given and not recipe.audited:
-        raise UsageError(f"--audit is no option of --method {method}, which makes no pairs")
+        raise UsageError(f"{_flag(context, name)} is no option of --method {method}; it belongs to {', '.join(takers)}")
+    for name in given.keys() & {"audit", "form"}:
+        if not recipe.audited:
+            raise UsageError(f"{_flag(context, name)} is no option of --method {method}, which makes no pairs")
     if "diversity" in given:
         given["diversity"] = tuple(split_names(given["diversity"]))
     return kind(**{name: value for name, value in given.items() if name in known})
+
+
+def _flag(context: typer.Context, name: str) -> str:
+    """The option as a user types it."""
+    return str(next(parameter.opts[0] for parameter in context.command.params if parameter.name == name))
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -249,6 +259,14 @@ def _show(selected: Selected) -> None:
     # A failed audit that ends the run is the error line; one that was waved through must still be heard.
     if selected.failure is None and selected.audit is not None and selected.audit.verdict != "pass":
         console.warn(selected.audit.message)
+
+
+def _show_format(writer: PairWriter) -> None:
+    warnings, lines = writer.conclude()
+    for warning in warnings:
+        console.warn(warning)
+    if lines:
+        console.note("\n".join(lines))
 
 
 def _reasons(dropped: list[tuple[str, int]]) -> str:

@@ -39,6 +39,13 @@ Report = Annotated[
 Audit = Annotated[
     Literal["fail", "warn"], typer.Option("--audit", help="warn: write the pairs even if the length audit fails.")
 ]
+Format = Annotated[
+    Literal["divtool", "trl", "llama-factory", "axolotl"],
+    typer.Option(
+        "--format",
+        help="What pairs are written for; TRL reads divtool's own too, trl leaves out what it does not need.",
+    ),
+]
 ShuffleLabels = Annotated[
     bool | None, typer.Option("--shuffle-labels", help="Control: swap sides at random; must train to nothing.")
 ]

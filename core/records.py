@@ -120,12 +120,23 @@ def check_scores(row: Row, *, key: str = "scores", optional: bool = False, remed
             raise row.fault(f"the score '{name}' is {kind_of(value)}, not a number or null")
 
 
+def check_own_pair(row: Row) -> None:
+    """Raise `InputError` for a pair that `select --format` wrote for another trainer."""
+    for key, name in (("conversations", "llama-factory"), ("messages", "axolotl")):
+        if {key, "chosen", "rejected"} <= row.data.keys() and "prompt" not in row.data:
+            raise row.fault(
+                f"a pair in the {name} format, which divtool writes and does not read",
+                f"run divtool select without --format {name}",
+            )
+
+
 def check_pair(row: Row) -> None:
     """Check a preference pair.
 
     Raises:
-        InputError: No message lists, an empty text, or a weight below 0.
+        InputError: Another trainer's format, no message lists, an empty text, or a weight below 0.
     """
+    check_own_pair(row)
     remedy = "pairs come from divtool select"
     for key in ("prompt", "chosen", "rejected"):
         check_messages(row, key, require(row, key, list, remedy=remedy))

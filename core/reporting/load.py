@@ -12,6 +12,7 @@ import orjson
 
 from ..errors import DivtoolError, InputError
 from ..jsonl import STDIN_NAME, Record, Row, RowReader
+from ..records import check_own_pair
 from .audit_rows import AuditRow, audit_row
 from .gather import Pairs, Responses
 from .group_section import Groups
@@ -137,6 +138,7 @@ def load(sources: Sequence[Path | str]) -> Inputs:
         for row in rows:
             kind = kind_of(row.data)
             if kind is None:
+                check_own_pair(row)
                 keys = ", ".join(cut(key, 30) for key in list(row.data)[:6]) or "none"
                 raise row.fault(
                     f"cannot tell what kind of record this is (its keys: {keys})", "give files of the stages"

@@ -45,8 +45,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
     def leave(status: int) -> None:
         raise SystemExit(status)
 
-    def ran(*arguments: Any) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["divtool", "select", *map(str, arguments)])
+    def ran(*arguments: Any, command: str = "select") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["divtool", command, *map(str, arguments)])
         monkeypatch.setattr(command_line, "_leave", leave)
         status = 0
         try:
@@ -561,3 +561,46 @@ def test_no_pair_of_tied_rewards_says_why(run: Run, write: Any) -> None:
     assert "no gap 3" in done.err
     assert last_line(done.err).startswith("error: no pair left: 'prompts' kept 0 of 3 prompts; try ")
     assert len(run(write(records), "--method", "divpo", "--allow-ties").pairs) == 3
+
+
+# Formats of other trainers
+
+
+def test_a_format_of_another_trainer(run: Run, write: Any, tmp_path: Path) -> None:
+    scored, out = write(pool()), tmp_path / "pairs.jsonl"
+    own = run(scored).pairs
+    done = run(scored, "--format", "llama-factory", "-o", out)
+    assert (done.status, done.out) == (0, "")
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["chosen"]["value"] for line in lines] == [pair["chosen"][0]["content"] for pair in own]
+    pasted = done.err[done.err.index("\n{\n") :]
+    assert json.loads(pasted)["pairs"]["file_name"] == "pairs.jsonl"
+
+
+def test_a_failed_audit_writes_no_format(run: Run, write: Any, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.jsonl"
+    done = run(write(pool(spread=(4, 5, 4, 5))), "--no-balance", "--format", "axolotl", "-o", out)
+    assert done.status == 1
+    assert "length audit failed" in last_line(done.err)
+    assert not out.read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [("k-center", "-k", 3), ("possibility",)])
+def test_only_pairs_have_a_format(run: Run, write: Any, arguments: tuple[Any, ...]) -> None:
+    done = run(write(pool(4)), "--method", *arguments, "--format", "trl")
+    assert done.status == 2
+    assert f"--format is no option of --method {arguments[0]}, which makes no pairs" in last_line(done.err)
+
+
+@pytest.mark.parametrize("command", ["select", "train", "report"])
+def test_a_format_of_another_trainer_is_not_read_back(run: Run, write: Any, tmp_path: Path, command: str) -> None:
+    side = {"role": "assistant", "content": "a"}
+    pairs = write([{"messages": [{"role": "user", "content": "q"}], "chosen": side, "rejected": side}])
+    own = {
+        "select": ("--method", "deviation"),
+        "train": ("--method", "dpo", "-o", str(tmp_path / "x")),
+        "report": ("-o", str(tmp_path / "x.html")),
+    }
+    done = run(pairs, *own[command], command=command)
+    assert done.status == 1
+    assert ":1: a pair in the axolotl format, which divtool writes and does not read; run" in last_line(done.err)
