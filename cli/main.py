@@ -16,6 +16,7 @@ from .eval import evaluate
 from .interrupts import STATUS as INTERRUPTED
 from .interrupts import Interrupts
 from .listing import methods, metrics, prompt_sets, strategies, tasks
+from .merge import merge
 from .prompts import prompts
 from .random_audit import random_audit
 from .report import report
@@ -45,6 +46,7 @@ for name, command, panel in (
     ("score", score, _PIPE),
     ("select", select, _PIPE),
     ("train", train, _PIPE),
+    ("merge", merge, _PIPE),
     ("eval", evaluate, _PIPE),
     ("random-audit", random_audit, _PIPE),
     ("report", report, _PIPE),

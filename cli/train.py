@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from ..core.catalog import METHODS, get, names
+from ..core.catalog import METHODS, get, names, split_names
 from ..core.errors import UsageError
 from . import console
 from . import options as o
@@ -73,6 +73,11 @@ def train(
     gradient_checkpointing: t.GradientCheckpointing = None,
     head: t.Head = None,
     pack: t.Pack = None,
+    report_to: t.ReportTo = None,
+    run_name: t.RunName = None,
+    merge: t.MergeTo = None,
+    push_to_hub: t.PushToHub = None,
+    private: t.Private = False,
     seed: o.Seed = 0,
     resume: o.Resume = False,
     dry_run: t.DryRun = False,
@@ -86,8 +91,10 @@ def train(
     from ..core.methods.train_options import preset_of, refuse_foreign, settings_class
     from ..core.models.options import LoadOptions
     from ..core.training.faults import one_line
+    from ..core.training.hub import Upload
     from ..core.training.job import Tell, TrainJob
     from ..core.training.run_settings import settings_for
+    from ..core.training.whole import Keeping, run
 
     if method is None:
         raise UsageError(f"train needs --method NAME: {', '.join(names(METHODS, 'train'))}")
@@ -111,6 +118,9 @@ def train(
     if embedder is not None and smoothing is None:
         raise UsageError("--embedder goes with --smoothing ual: nothing else in training measures distances")
     named = preset_of(method, recipe.presets, preset or named_recipe, adapter)
+    if private and push_to_hub is None:
+        raise UsageError("--private goes with --push-to-hub")
+    keeping = Keeping(merge, None if push_to_hub is None else Upload(push_to_hub, private))
     job = TrainJob(
         method=method,
         source=o.source(records) if builtin is None else records or "",
@@ -124,11 +134,13 @@ def train(
         skip_bad=on_error == "skip",
         resume=resume,
         dry_run=dry_run,
+        report_to=tuple(name for name in split_names(report_to or "") if name != "none"),
+        run_name=run_name,
         command=console.command_line(),
         tell=Tell(console.note, console.warn, console.table, console.progress),
     )
     module, _, runner = recipe.runner.partition(":")
     with one_line(output):
-        report = getattr(import_module(f"..core.{module}", __package__), runner)(job)
+        report = run(job, getattr(import_module(f"..core.{module}", __package__), runner), keeping)
     if report.rows:
         console.table(report.title, ("", ""), report.rows)

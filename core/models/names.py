@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from ..errors import DivtoolError
+from .embedded import LANGUAGE_MODELS
 
+_HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
+_SNAPSHOT = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/[^/]+/?$")
 _AGAIN = "copy the adapter anew, or train it again"
 
 
@@ -37,6 +41,21 @@ def check_adapter(name: str) -> None:
         raise DivtoolError(f"adapter '{name}': adapter_config.json is not valid JSON ({error}); {_AGAIN}") from None
     if not isinstance(settings, dict):
         raise DivtoolError(f"adapter '{name}': adapter_config.json is not a JSON object; {_AGAIN}")
+
+
+def hub_name(name: str) -> str | None:
+    """The hub id of a model: of an alias, of a snapshot in the hub's cache, or the name itself; None for other files.
+
+    Args:
+        name: What the user wrote.
+    """
+    alias = LANGUAGE_MODELS.get(name)
+    if alias is not None:
+        return alias.hub_id
+    if Path(name).exists():
+        snapshot = _SNAPSHOT.search(Path(name).resolve().as_posix())
+        return f"{snapshot[1]}/{snapshot[2]}" if snapshot else None
+    return name if _HUB_ID.fullmatch(name) and not name.endswith(".gguf") else None
 
 
 def is_local(name: str) -> bool:

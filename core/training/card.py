@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import METHODS
+from ..models.names import hub_name
 from ..provenance import portable, portable_command, versions_of
 from .job import LOG, OutputFolder, TrainJob
 from .run_settings import RunSettings
@@ -41,6 +42,7 @@ def facts(
         "unit": unit,
         "source": METHODS[job.method].source,
         "model": portable(job.model),
+        "base_model": hub_name(job.model),
         "start_adapter": portable(job.loading.adapter) if job.loading.adapter else None,
         "data": dict(data),
         "settings": asdict(settings),
@@ -53,7 +55,7 @@ def facts(
 
 _CARD = """\
 ---
-library_name: peft
+{base}library_name: peft
 pipeline_tag: text-generation
 tags:
 - divtool
@@ -77,7 +79,7 @@ The log of every step is in `{log}`, the same facts as data are in `divtool_trai
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE_MODEL), ADAPTER_FOLDER)
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({place}), ADAPTER_FOLDER)
 ```
 
 or `divtool sample --model {model} --adapter ADAPTER_FOLDER`.
@@ -119,6 +121,8 @@ def write_card(folder: Path, known: Mapping[str, Any], rows: Mapping[str, Any], 
     text = _CARD.format(
         method=known["method"],
         model=known["model"],
+        base=f"base_model: {known['base_model']}\n" if known["base_model"] else "",
+        place=f'"{known["base_model"]}"' if known["base_model"] else "BASE_MODEL",
         source=f" ({known['source']})" if known["source"] else "",
         rows="\n".join(f"| {name} | {value} |" for name, value in table.items() if value is not None),
         log=LOG,
@@ -143,6 +147,8 @@ def publish(
         keep: Leave the checkpoints there.
     """
     final = output.work / "final"
+    if known["base_model"]:  # Else the folder that it was loaded from, which means nothing on another machine.
+        model.peft_config["default"].base_model_name_or_path = known["base_model"]
     # Training never adds a token, so the weights below an adapter on the output layer need not be written with it.
     model.save_pretrained(str(final), selected_adapters=["default"], save_embedding_layers=False)
     write_card(final, known, rows, note)

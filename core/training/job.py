@@ -65,6 +65,8 @@ class TrainJob(Generic[S_co]):
         resume: Go on from the checkpoints in `output`.
         dry_run: Say what would be done, and do nothing.
         command: The command line, for the model card.
+        report_to: Experiment trackers that hear of each step.
+        run_name: What the run is called there; None is the name of the output folder.
         tell: Whom to speak to.
     """
 
@@ -81,6 +83,8 @@ class TrainJob(Generic[S_co]):
     resume: bool = False
     dry_run: bool = False
     command: str = ""
+    report_to: tuple[str, ...] = ()
+    run_name: str | None = None
     tell: Tell = field(default_factory=Tell)
 
     def __post_init__(self) -> None:

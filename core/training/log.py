@@ -40,9 +40,18 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
         begun_at: Step that the run goes on from; later lines of an interrupted run are taken off.
         tell: Whom to speak to.
         tick: Counts steps.
+        report: Hears the number and the values of a step.
     """
 
-    def __init__(self, path: Path, total: int, begun_at: int, tell: Tell, tick: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        total: int,
+        begun_at: int,
+        tell: Tell,
+        tick: Callable[[int], None],
+        report: Callable[[int, Mapping[str, Any]], None] = lambda number, values: None,
+    ) -> None:
         kept = [line for line in records(path) if line["step"] <= begun_at] if begun_at else []
         self._seen = kept[-1]["num_tokens"] if kept else 0
         path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in kept))
@@ -51,6 +60,7 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
         self._total = total
         self._tell = tell
         self._tick = tick
+        self._report = report
         self._clock = time.monotonic()
         self._early: list[tuple[float, float]] | None = [] if begun_at == 0 else None
         tick(begun_at)
@@ -72,6 +82,7 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
         self._stream.flush()
         if is_removed(self._stream.fileno(), self._path):
             raise removed(self._stream.fileno(), self._path)
+        self._report(line.pop("step"), line)
         self._tick(1)
         if state.global_step == 1 or state.global_step % max(1, self._total // 10) == 0:
             self._tell.note(f"step {state.global_step}/{self._total}: {_said(logs)}, {rate:,.0f} tokens/s")

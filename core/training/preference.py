@@ -24,6 +24,7 @@ from .texts import check_text, text_records
 from .weights import look_at_weights
 
 if TYPE_CHECKING:
+    from .reporters import Reporters
     from .settings import FullSettings
 
 
@@ -102,6 +103,7 @@ def _trained(
     from .log import records, report_start
     from .lora import adapter_values, load_student, trainable_parameters, with_adapter
     from .pair_card import pair_facts
+    from .reporters import Reporters
     from .trainer import PairTrainer, arguments
 
     smoothing = _smoothing(job, pairs)
@@ -121,7 +123,7 @@ def _trained(
     settings = replace(settings, head=trainer.head, pack=trainer.data_collator.packed)
     reference = _attached(job, trainer, lengths, held_out, output.work)
     start = report_start(pairs, lengths, reference, job.model, job.tell)
-    start["seconds"] = _run(job, trainer, output, last, total)
+    start["seconds"] = _run(job, trainer, output, last, total, Reporters.of(job, settings, output))
     start["trainable"] = trainable_parameters(model)
     known = pair_facts(job, pairs, lengths, settings, records(output.path / LOG), start, weights)
     return _finished(job, trainer, output, known, settings.save_steps is not None)
@@ -204,7 +206,9 @@ def _identity(
     }
 
 
-def _run(job: PairJob, trainer: Any, output: OutputFolder, last: Path | None, total: int) -> float:
+def _run(
+    job: PairJob, trainer: Any, output: OutputFolder, last: Path | None, total: int, reporters: Reporters
+) -> float:
     """The steps; the answer is how many seconds they took.
 
     Raises:
@@ -217,8 +221,9 @@ def _run(job: PairJob, trainer: Any, output: OutputFolder, last: Path | None, to
         job.tell.note(f"going on from step {begun_at} of {total}")
     stop = StopOnInterrupt(job.tell)
     clock = time.monotonic()
-    with job.tell.progress(total, "steps") as tick, stop.listening():
-        trainer.add_callback(TrainingLog(output.path / LOG, total, begun_at, job.tell, tick))
+    reporting = reporters.running(trainer.model, begun_at, total)
+    with reporting, job.tell.progress(total, "steps") as tick, stop.listening():
+        trainer.add_callback(TrainingLog(output.path / LOG, total, begun_at, job.tell, tick, reporters.step))
         trainer.add_callback(stop)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     done = trainer.state.global_step

@@ -20,6 +20,7 @@ COMMANDS = (
     "score",
     "select",
     "train",
+    "merge",
     "eval",
     "random-audit",
     "report",

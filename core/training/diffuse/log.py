@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ..distribution import Fit
@@ -56,6 +57,12 @@ class DiffuseLog(LineLog):
         columns = ("prompt", "valid mass", "normalized entropy", "tv", "kl")
         rows = [(name, fit.valid_mass, fit.normalized_entropy, fit.tv, fit.kl) for name, fit in fits.items()]
         self._tell.table("Trained prompts, after the last step", columns, rows)
+
+
+def mean_fit(fits: Sequence[Fit]) -> dict[str, float | None]:
+    """Means over prompts of what a fit is made of; null where no prompt has it."""
+    each = [asdict(fit) for fit in fits]
+    return {name: _mean([fit[name] for fit in each]) for name in each[0]}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -12,9 +12,10 @@ from ...draws import generator
 from ..distribution import Fit
 from ..interrupt import Interrupt
 from ..job import OutputFolder, Tell
+from ..reporters import Reporters
 from ..state import restore, save
 from .lessons import Lesson
-from .log import DiffuseLog
+from .log import DiffuseLog, mean_fit
 from .settings import FullDiffuseSettings
 from .stepper import Step, Stepper
 from .stop import EarlyStop
@@ -30,6 +31,7 @@ class Loop:
         total: Steps at most.
         log: The log's file.
         tell: Whom to speak to.
+        reporters: Hear the means over the prompts of each step.
 
     Attributes:
         steps: Steps taken.
@@ -44,6 +46,7 @@ class Loop:
         total: int,
         log: Path,
         tell: Tell,
+        reporters: Reporters,
     ) -> None:
         self._lessons = {lesson.target.prompt_id: lesson for lesson in lessons}
         self._stepper = stepper
@@ -53,6 +56,7 @@ class Loop:
         self._passes = math.ceil(total / settings.steps_a_pass(len(lessons)))
         self._path = log
         self._tell = tell
+        self._reporters = reporters
         self.steps = self.passes = 0
         self._stop = EarlyStop(
             open=frozenset(name for name, lesson in self._lessons.items() if lesson.open),
@@ -79,7 +83,8 @@ class Loop:
         reason = self._restored(last, model)
         self._log = DiffuseLog(self._path, self.passes, self._tell)
         stop = Interrupt(self._tell, "stopping after this step; Ctrl-C again stops at once")
-        with self._tell.progress(self._total, "steps") as tick, stop.listening():
+        reporting = self._reporters.running(model, self.steps, self._total)
+        with reporting, self._tell.progress(self._total, "steps") as tick, stop.listening():
             tick(self.steps)
             while not reason and self.steps < self._total and self.passes < self._passes:
                 reason = self._one_pass(stop, tick)
@@ -129,6 +134,7 @@ class Loop:
                 for name, fit, tokens in zip(names, step.fits, step.tokens, strict=True)
             ]
         )
+        self._reporters.step(self.steps, {"pass": self.passes, **mean_fit(step.fits), **common})
         return step
 
     def _look_at(self, names: Sequence[str]) -> dict[str, Fit]:

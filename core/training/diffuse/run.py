@@ -109,6 +109,7 @@ def _read(job: DiffuseJob) -> TargetFile:
 
 
 def _trained(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFolder) -> Report:
+    from ..reporters import Reporters
     from ..state import checkpointing
     from .anchor import Anchor, anchor_texts, base_of
     from .loop import Loop
@@ -124,7 +125,8 @@ def _trained(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFold
     if settings.anchor:
         anchor = Anchor(lm, anchor_texts(lm, output.path / ANCHORS, settings.seed), setup.end)
     stepper = Stepper(lm, settings, setup.checked, anchor, job.tell.warn)
-    loop = Loop(setup.lessons, stepper, settings, total, output.path / LOG, job.tell)
+    reporters = Reporters.of(job, settings, output)
+    loop = Loop(setup.lessons, stepper, settings, total, output.path / LOG, job.tell, reporters)
     begun = time.monotonic()
     with checkpointing(lm.model, settings.gradient_checkpointing):
         reason = loop.run(output, last, lm.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from ...errors import DivtoolError
 from ..interrupt import Interrupt
 from ..job import OutputFolder, Tell
 from ..line_log import LineLog
+from ..reporters import Reporters
 from ..state import restore, save
 from .lessons import Lesson
 from .settings import FullPossibilitySettings
@@ -32,6 +33,7 @@ class Loop:
         total: Updates.
         log: The log's file.
         tell: Whom to speak to.
+        reporters: Hear each line of the log.
 
     Attributes:
         steps: Updates made.
@@ -49,6 +51,7 @@ class Loop:
         total: int,
         log: Path,
         tell: Tell,
+        reporters: Reporters,
     ) -> None:
         self._lessons = lessons
         self._held_out = held_out
@@ -57,6 +60,7 @@ class Loop:
         self._total = total
         self._path = log
         self._tell = tell
+        self._reporters = reporters
         self._a_pass = settings.steps_a_pass(len(lessons))
         self._every = max(1, total // 10)
         self._warned = False
@@ -80,10 +84,11 @@ class Loop:
         if last is not None:
             self._restore(last, model)
         self._log = LineLog(self._path, (lambda line: line["step"] <= self.steps) if last is not None else None)
-        if last is None:
-            self._look()
         stop = Interrupt(self._tell, "stopping after this update, with a checkpoint; Ctrl-C again stops at once")
-        with self._tell.progress(self._total, "updates") as tick, stop.listening():
+        reporting = self._reporters.running(model, self.steps, self._total)
+        with reporting, self._tell.progress(self._total, "updates") as tick, stop.listening():
+            if last is None:
+                self._look()
             tick(self.steps)
             while self.steps < self._total:
                 try:
@@ -105,10 +110,14 @@ class Loop:
         batch = [self._lessons[number] for number in order[place * size : (place + 1) * size]]
         step = self._stepper.step(batch, self.steps + 1)
         self.steps += 1
-        self._log.add([self._line(step, len(batch))])
+        self._add(self._line(step, len(batch)))
         if self.steps % self._every == 0 or self.steps == self._total:
             self._look()
             self._say(step)
+
+    def _add(self, line: Mapping[str, Any]) -> None:
+        self._log.add([line])
+        self._reporters.step(self.steps, {name: value for name, value in line.items() if name != "step"})
 
     def _line(self, step: Step, groups: int) -> dict[str, Any]:
         found = step.losses
@@ -135,7 +144,7 @@ class Loop:
         found = self.last = self._stepper.read(self._held_out)
         self.first = found.ce if self.first is None else self.first
         self.least = found.ce if self.least is None else min(self.least, found.ce)
-        self._log.add([{"step": self.steps, "eval_ce": found.ce, "eval_ul": found.ul}])
+        self._add({"step": self.steps, "eval_ce": found.ce, "eval_ul": found.ul})
         if found.ce > self.least + _RISE and not self._warned:
             self._warned = True
             self._tell.warn(

@@ -58,6 +58,7 @@ def train(job: PossibilityJob) -> Report:
 
 
 def _trained(job: PossibilityJob, file: GroupFile, stop: StopWords, setup: Setup, output: OutputFolder) -> Report:
+    from ..reporters import Reporters
     from ..state import checkpointing
     from .loop import Loop
     from .stepper import Stepper
@@ -70,7 +71,8 @@ def _trained(job: PossibilityJob, file: GroupFile, stop: StopWords, setup: Setup
     )
     last = output.begin(_identity(job, file, stop, setup, total))
     stepper = Stepper(lm.model, settings, setup.path)
-    loop = Loop(setup.lessons, setup.held_out, stepper, settings, total, output.path / LOG, job.tell)
+    reporters = Reporters.of(job, settings, output)
+    loop = Loop(setup.lessons, setup.held_out, stepper, settings, total, output.path / LOG, job.tell, reporters)
     begun = time.monotonic()
     with checkpointing(lm.model, settings.gradient_checkpointing):
         loop.run(output, last, lm.model)
