@@ -92,7 +92,7 @@ ReportTo = Annotated[
     str | None,
     _option(
         "--report-to",
-        help="Trackers that hear of each step: tensorboard, wandb, trackio, mlflow, swanlab, by commas (none).",
+        help="Trackers that hear of each step: tensorboard, wandb, trackio, mlflow, by commas (none).",
         panel=_AFTER,
         metavar="NAME,...",
     ),

@@ -73,7 +73,9 @@ class Upload:
             DivtoolError: The hub could not be reached, or did not take it; the folder is as it was.
         """
         from huggingface_hub import HfApi
+        from huggingface_hub.utils import disable_progress_bars
 
+        disable_progress_bars()
         try:
             api = HfApi()
             repo = api.create_repo(self.repo, private=self.private or None, exist_ok=True).repo_id

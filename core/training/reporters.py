@@ -21,14 +21,8 @@ from .card import portable
 from .job import OutputFolder, Tell, TrainJob
 from .run_settings import RunSettings
 
-# Names of transformers' integrations, each with the package to install.
-_PACKAGES = {
-    "mlflow": "mlflow",
-    "swanlab": "swanlab",
-    "tensorboard": "tensorboard",
-    "trackio": "trackio",
-    "wandb": "wandb",
-}
+# Those of transformers' integrations that send values of steps and were tried; each is called as its package.
+TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 _PROJECT = "divtool"
 
 
@@ -40,10 +34,10 @@ def check_reporters(names: Sequence[str]) -> None:
         DivtoolError: Its package is not installed.
     """
     for name in names:
-        if name not in _PACKAGES:
-            raise unknown_name("tracker of --report-to", name, _PACKAGES)
-        if find_spec(_PACKAGES[name]) is None:
-            raise DivtoolError(f"--report-to {name} needs the package {name}: pip install {_PACKAGES[name]}")
+        if name not in TRACKERS:
+            raise unknown_name("tracker", name, TRACKERS)
+        if find_spec(name) is None:
+            raise DivtoolError(f"--report-to {name} needs the package {name}: pip install {name}")
 
 
 class Reporters:
@@ -91,10 +85,10 @@ class Reporters:
         if not self._names:
             yield
             return
-        with redirect_stdout(sys.stderr):
-            self._begin(model, begun_at, total)
         done = False
         try:
+            with redirect_stdout(sys.stderr):
+                self._begin(model, begun_at, total)
             yield
             done = True
         finally:

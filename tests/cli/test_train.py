@@ -92,6 +92,11 @@ WRONG = [
     (["--method", "ddpo", "-o", "x", "--preset", "papr"], 2, "unknown preset 'papr' of ddpo: known: paper"),
     (["--method", "dpo", "-o", "x", "--adapter", "y", "--lora-r", "4"], 2, "own rank"),
     (["--method", "dpo", "-o", "/dev/null/x"], 1, "cannot be written"),
+    (["--method", "dpo", "-o", "x", "--report-to", "tensorbord"], 2, "did you mean 'tensorboard'? known: tensorboard,"),
+    (["--method", "dpo", "-o", "x", "--report-to", "none", "--run-name", "y"], 2, "--run-name goes with --report-to"),
+    (["--method", "dpo", "-o", "x", "--private"], 2, "--private goes with --push-to-hub"),
+    (["--method", "dpo", "-o", "x", "--merge", "."], 2, ".: is there already"),
+    (["--method", "dpo", "-o", "x", "--merge", "no/y"], 2, "the folder no does not exist"),
     (["--method", "dpo", "-o", "x", "--model", "/no/such/model"], 1, "no such"),
 ]
 
