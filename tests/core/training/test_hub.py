@@ -52,7 +52,7 @@ class Hub:
         if path == "/api/repos/create":
             asked = json.loads(body)
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
-            self.repos.setdefault(name, asked.get("visibility") == "private")
+            self.repos.setdefault(name, bool(asked.get("private")) or asked.get("visibility") == "private")
             return {"url": f"{url}/{name}", "name": name}
         if path == "/api/validate-yaml":
             yaml.safe_load(json.loads(body)["content"].split("---\n")[1])
