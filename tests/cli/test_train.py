@@ -159,3 +159,18 @@ def test_interrupt_is_130_and_resumes(train: Any, tmp_path: Path, tiny_model: st
     assert done.returncode == 0, done.stderr
     assert "going on from step" in done.stderr
     assert log.read_bytes().count(b"\n") == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["-o", "x"], 2, "merge needs --adapter DIR"),
+        (["--adapter", "y"], 2, "merge needs -o DIR"),
+        (["--adapter", "y", "-o", "x"], 1, "adapter 'y': no adapter_config.json there"),
+        (["--adapter", "y", "-o", "x", "--model", "/no/such"], 1, "no such folder"),
+    ],
+)
+def test_what_cannot_be_merged(divtool: Any, arguments: list[str], status: int, says: str) -> None:
+    done = divtool("merge", *arguments)
+    assert (done.returncode, done.stdout) == (status, b"")
+    assert says in done.stderr.decode().splitlines()[-1]
