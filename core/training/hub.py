@@ -33,7 +33,7 @@ class Upload:
         """Raise `UsageError` unless a model on the hub can have this name."""
         require_extra("huggingface_hub", "train")
         from huggingface_hub.errors import HFValidationError
-        from huggingface_hub.utils import validate_repo_id
+        from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
         try:
             validate_repo_id(self.repo)
@@ -73,7 +73,7 @@ class Upload:
             DivtoolError: The hub could not be reached, or did not take it; the folder is as it was.
         """
         from huggingface_hub import HfApi
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
         disable_progress_bars()
         try:
