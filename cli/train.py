@@ -7,6 +7,7 @@ from importlib import import_module
 from ..core.catalog import METHODS, get, names, split_names
 from ..core.errors import UsageError
 from . import console
+from . import keeping_options as kept
 from . import options as o
 from . import train_options as t
 
@@ -73,11 +74,11 @@ def train(
     gradient_checkpointing: t.GradientCheckpointing = None,
     head: t.Head = None,
     pack: t.Pack = None,
-    report_to: t.ReportTo = None,
-    run_name: t.RunName = None,
-    merge: t.MergeTo = None,
-    push_to_hub: t.PushToHub = None,
-    private: t.Private = False,
+    report_to: kept.ReportTo = None,
+    run_name: kept.RunName = None,
+    merge: kept.MergeTo = None,
+    push_to_hub: kept.PushToHub = None,
+    private: kept.Private = False,
     seed: o.Seed = 0,
     resume: o.Resume = False,
     dry_run: t.DryRun = False,

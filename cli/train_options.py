@@ -13,7 +13,6 @@ _LORA = "The adapter"
 _DIFFUSE = "Target distributions (diffuse)"
 _POSSIBILITY = "Numbered responses (possibility)"
 _MACHINE = "Memory and speed"
-_AFTER = "Where it is told and kept"
 
 
 def _option(*flags: str, help: str, panel: str, **more: Any) -> Any:
@@ -87,34 +86,6 @@ HeldOut = Annotated[
     _option(
         "--eval-file", help="Records never trained on; their loss is logged ten times.", panel=_HOW, metavar="FILE"
     ),
-]
-ReportTo = Annotated[
-    str | None,
-    _option(
-        "--report-to",
-        help="Trackers that hear of each step: tensorboard, wandb, trackio, mlflow, by commas (none).",
-        panel=_AFTER,
-        metavar="NAME,...",
-    ),
-]
-RunName = Annotated[
-    str | None,
-    _option("--run-name", help="What the run is called there (the name of the output folder).", panel=_AFTER),
-]
-MergeTo = Annotated[
-    Path | None,
-    _option(
-        "--merge", help="Folder for the model with the adapter folded in, after training.", panel=_AFTER, metavar="DIR"
-    ),
-]
-PushToHub = Annotated[
-    str | None,
-    _option(
-        "--push-to-hub", help="Upload adapter, card and log to this model repository.", panel=_AFTER, metavar="REPO"
-    ),
-]
-Private = Annotated[
-    bool, _option("--private", help="Make the repository for its owner alone, if it is new.", panel=_AFTER)
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; train and write nothing.")]
 
