@@ -221,5 +221,5 @@ def output_of(job: TrainJob[RunSettings]) -> OutputFolder | None:
         return None
     output = OutputFolder(job.output, resume=job.resume)
     if output.finished:
-        job.tell.note(f"{output.path}: finished already; nothing is left to do")
+        job.tell.note(f"{output.path}: finished already; nothing is left to train")
     return output

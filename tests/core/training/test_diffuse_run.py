@@ -227,7 +227,7 @@ def test_interrupt_says_what_is_saved_and_resumes(lab: Lab, monkeypatch: pytest.
     lab.run("cut", MIXED, resume=True)
     assert lab.bytes("cut") == lab.bytes("whole")
     lab.run("cut", MIXED, resume=True)
-    assert "nothing is left to do" in lab.notes[-1]
+    assert "nothing is left to train" in lab.notes[-1]
 
 
 def test_an_open_list_beside_a_complete_one_sits_out(lab: Lab) -> None:
