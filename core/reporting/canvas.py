@@ -66,8 +66,8 @@ class Canvas:
         """A rectangle of a pale fill, within an edge that can be seen on any ground."""
         edge = min(0.9, width / 4, height / 4)
         self._add(
-            "rect", x=x + edge / 2, y=y + edge / 2, width=max(0.0, width - edge), height=max(0.0, height - edge),
-            fill=fill, fill_opacity=opacity, stroke=fill, stroke_width=edge,
+            "rect", x=x, y=y, width=width, height=height, fill=fill, fill_opacity=opacity, stroke=fill,
+            stroke_width=max(0.0, edge),
         )  # fmt: skip
 
     def hatch(self, x: float, y: float, width: float, height: float, opacity: float | None = None) -> None:

@@ -11,6 +11,7 @@ from divtool.core.reporting.charts import ForestRow, PanelPoint, SeriesPoint
 from divtool.core.reporting.dot_charts import Rate, Share, Strip
 from divtool.core.reporting.plane_chart import Axis, Point
 
+_AXES = (Axis("x"), Axis("y"))
 HOSTILE = "<script>alert(1)</script>\x00\u202e]]>&amp;{{7*7}}\"'\ufffe"
 
 
@@ -137,6 +138,15 @@ def _texts(chart: svg.Plot) -> dict[str, tuple[float, float]]:
 
     walk(ElementTree.fromstring(chart.to_svg("t", "a", "c1")), 0, 0)
     return found
+
+
+def test_of_many_points_those_that_stand_apart_have_their_names() -> None:
+    many = [Point(f"m{i}", 0.5 + i / 1e4, 0.5, hollow=True) for i in range(40)]
+    drawn = plane_chart.plane([*many, Point("base", 0.5, 0.5, kind="baseline"), Point("far", 0.9, 0.9)], [], *_AXES)
+    names = {name for name in _texts(drawn) if name[0] in "mbf"}
+    assert len(names) == plane_chart.MOST_NAMES
+    assert {"base", "far"} <= names
+    assert len(drawn.sheet.rows) == 42
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -41,7 +41,7 @@ def test_the_page_of_an_evaluation_holds_every_section(files: list[Any]) -> None
     html = render(load(files))
     ids = [attrs["id"] for tag, attrs in Page(html).elements if tag == "section"]
     assert ids == [
-        "results", "plane", "prompts", "words", "values", "parsing", "examples", "run", "definitions", "versions",
+        "results", "plane", "prompts", "words", "values", "parsing", "examples", "run", "definitions", "made",
     ]  # fmt: skip
     for figure in re.findall(r"<figure>.*?</figure>", html, re.DOTALL):
         assert re.search(r'<svg[^>]* role="img".*?<desc id="[^"]+">[^<]{15,}</desc>', figure)
@@ -213,7 +213,9 @@ def test_twelve_runs_and_eight_tasks_stay_a_page_that_can_be_sent(write: Writer)
     assert len(html) < 4_000_000
     assert html.count("<figure>") == 8 * 5 + 3  # of each task; the forest is one a metric
     assert html.count('<ul class="tasks">') == 12
-    assert len(re.findall(r"<h1[^>]*>12 comparisons", html)) == 1
+    assert len(re.findall(r"<h1[^>]*>12 comparisons: 12 more diverse at no shown cost</h1>", html)) == 1
+    assert "<summary>4 more</summary>" in html
+    assert len(re.findall(r'<li class="claim ', html)) == 12
 
 
 def _infect(record: Record) -> Record:

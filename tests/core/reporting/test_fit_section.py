@@ -12,7 +12,7 @@ from .test_audit_sections import shown
 
 def test_curves_over_passes_and_small_lines_by_prompt(write: Writer) -> None:
     html = render(load([write("train_log.jsonl", distribution_log(passes=5))]))
-    section = html[html.index('<section id="fit"') : html.index('<section id="run"')]
+    section = html[html.index('<section id="fit"') : html.index('<section id="definitions"')]
     overview = shown(section, "TV and valid mass")
     paths = [path.attrib["d"] for path in overview.svg.iter("path")]
     assert [path.count(",") for path in paths] == [6, 6, 6, 6]  # five passes and what was read after the last

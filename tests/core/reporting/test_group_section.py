@@ -53,7 +53,7 @@ def test_groups_are_counted_and_can_be_read(write: Writer) -> None:
     for cell in ("41", "122", "2 in 1 and 3 in 40", "400", "3.0", "possibility", "made"):
         assert f"<bdi>{cell}</bdi>" in table
     assert html.count("<article") == 12
-    assert html.count("<details><summary>Group ") == 9
+    assert html.count("<details><summary><h3>Group ") == 9
     numbered = render(load([write("n.jsonl", [group(0, 12, numbers=list(range(12, 0, -1)))])]))
     assert "Group 1: 12 responses, the first 9 shown" in numbered
     assert "number 12</bdi>" in numbered
