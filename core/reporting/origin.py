@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from ..jsonl import Record
+from ..provenance import portable_command
 from .text import as_mapping, as_name, as_number, clean
 
 _DISTINCT = 200  # values of a key that are kept
@@ -208,7 +209,7 @@ def commands(files: Sequence[tuple[str, Mapping[str, int], Origin]]) -> list[tup
             told.setdefault(origin.stated, []).append(f"as {shown} states it")
         elif name not in written and (line := origin.command(kinds, name)):
             told.setdefault(line, []).append(remark)
-    return [(", ".join(remarks), line) for line, remarks in told.items()]
+    return [(", ".join(remarks), portable_command(line)) for line, remarks in told.items()]
 
 
 def _outputs(command: str) -> list[str]:

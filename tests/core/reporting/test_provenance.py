@@ -73,14 +73,14 @@ def test_stated_commands_and_versions_come_first(write: Writer) -> None:
 
 
 def test_commands_are_made_again_from_records(write: Writer) -> None:
-    drawn = [response(i, j) | {"model": "m+a/dapter"} for i in range(2) for j in range(3)]
+    drawn = [response(i, j) | {"model": "m+/home/me/dapter"} for i in range(2) for j in range(3)]
     scored = [response(0, 0, scores={"ttr": 0.5, "dd_ttr": 4.0}) | {"model": "other"}]
     files = [
         write("m.jsonl", evaluation()), write("r.jsonl", drawn), write("s.jsonl", scored), write("p.jsonl", [pair(0)]),
         write("a.jsonl", [exact(asked(), law(7, 0.9))]),
     ]  # fmt: skip
     assert [line for _, line in provenance(load(files), "").commands] == [
-        "divtool sample PROMPTS --model m --adapter a/dapter -n 3 --temperature 1.0 --seed 0 -o r.jsonl",
+        "divtool sample PROMPTS --model m --adapter dapter -n 3 --temperature 1.0 --seed 0 -o r.jsonl",
         "divtool sample PROMPTS --model other -n 1 --temperature 1.0 --seed 0 -o RESPONSES",
         "divtool score RESPONSES --metrics ttr --deciles MAP -o s.jsonl",
         "divtool select SCORED --method diverse-ns-lite -o p.jsonl",
