@@ -116,6 +116,7 @@ class Section:
         tables: Tables below them.
         folders: Further pictures, a click away.
         examples: Texts to read.
+        reader: What the page's script searches and sorts, as JSON that may stand in a script element; "" for nothing.
         commands: Command lines, each behind a remark.
     """
 
@@ -126,6 +127,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     folders: list[Folder] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    reader: str = ""
     commands: list[tuple[str, str]] = field(default_factory=list)
 
 

@@ -67,8 +67,8 @@ class Responses:
         """A prompt that was asked for, with its responses."""
         return self.wanted.get(short_hash(prompt_id))
 
-    def add(self, record: Record, source: str) -> None:
-        """Count one record; a scored record that repeats a response adds only its scores."""
+    def add(self, record: Record, source: str) -> str:
+        """Count one record; a scored record that repeats a response adds only its scores. Its run is returned."""
         text = as_text(record.get("response"))
         prompt_hash = short_hash(record.get("prompt_id", record.get("prompt")))
         label, fresh = self._place(record, source, prompt_hash, text)
@@ -83,6 +83,7 @@ class Responses:
             example = self.wanted[prompt_hash] or PromptExample(excerpt(as_text(record.get("prompt"))))
             self.wanted[prompt_hash] = example
             example.keep(record, label, text)
+        return label
 
     def _place(self, record: Record, source: str, prompt_hash: int, text: str) -> tuple[str, bool]:
         """The run of a record, and whether this response has not been met before."""

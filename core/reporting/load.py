@@ -17,6 +17,7 @@ from .audit_rows import AuditRow, audit_row
 from .gather import Pairs, Responses
 from .group_section import Groups
 from .origin import Origin
+from .shelf import Shelf
 from .text import as_name, cut
 from .unit_series import UnitTable
 
@@ -88,6 +89,7 @@ class Inputs:
         files: The files, in the order given.
         responses: What is kept of response and scored records.
         pairs: What is kept of preference pairs.
+        shelf: Responses and pairs to look through.
         measures: Measure records as they are.
         units: Values by unit.
         selections: Select reports as they are, each with its file's name.
@@ -103,6 +105,7 @@ class Inputs:
     files: list[SourceFile] = field(default_factory=list)
     responses: Responses = field(default_factory=Responses)
     pairs: Pairs = field(default_factory=Pairs)
+    shelf: Shelf = field(default_factory=Shelf)
     measures: list[Record] = field(default_factory=list)
     units: UnitTable = field(default_factory=UnitTable)
     selections: list[tuple[str, Record]] = field(default_factory=list)
@@ -177,9 +180,10 @@ def _keep(inputs: Inputs, kind: str, record: Record, file: SourceFile) -> None:
     else:
         file.origin.add(kind, record)
     if kind in {"response", "scored response"}:
-        inputs.responses.add(record, Path(name).stem)
+        inputs.shelf.response(record, inputs.responses.add(record, Path(name).stem))
     elif kind == "pair":
         inputs.pairs.add(record)
+        inputs.shelf.pair(record)
     elif kind == "possibility group":
         inputs.groups.add(record)
     elif kind == "measure":

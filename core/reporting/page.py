@@ -1,7 +1,9 @@
-"""One self-contained HTML page from stage files. It loads nothing, runs nothing, and can be mailed as it is."""
+"""One self-contained HTML page from stage files. It loads nothing, runs one script of its own, and can be mailed."""
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +29,7 @@ from .plane_section import length_plane, quality_plane
 from .position_section import positions
 from .prompt_section import by_prompt
 from .provenance_section import provenance
+from .reader_section import reader
 from .result_sections import before_and_after, definitions, training
 from .story import claims, overview
 from .svg import require_extra, require_page_packages
@@ -93,7 +96,17 @@ def render(inputs: Inputs, title: str | None = None, sections: Sequence[Section]
     compared = any(row.baseline or row.delta is not None for row in measures)
     template = _environment().get_template("report.html.j2")
     summary = overview(told, compared=compared)
-    return str(template.render(title=title or TITLE, claims=told, summary=summary, sections=sections, css=_css()))
+    script = _template("reader.js") if any(section.reader for section in sections) else ""
+    page = template.render(
+        title=title or TITLE,
+        claims=told,
+        summary=summary,
+        sections=sections,
+        css=_template("report.css"),
+        script=script,
+        script_source=_script_source(script),
+    )
+    return str(page)
 
 
 def sections_of(inputs: Inputs, command: str = "") -> list[Section]:
@@ -102,7 +115,7 @@ def sections_of(inputs: Inputs, command: str = "") -> list[Section]:
 
 
 def _holds(section: Section) -> bool:
-    return bool(section.figures or section.tables or section.folders or section.examples or section.commands)
+    return bool(section.figures or section.tables or section.folders or section.examples or section.reader or section.commands)
 
 
 def _sections(inputs: Inputs, measures: Sequence[Any], command: str) -> list[Section]:
@@ -126,6 +139,7 @@ def _sections(inputs: Inputs, measures: Sequence[Any], command: str) -> list[Sec
         training(inputs, draw),
         fits(inputs, draw),
         examples(inputs, measures),
+        reader(inputs),
         what_was_run(inputs),
     ]
     shown = {section.id for section in found if _holds(section)}
@@ -158,5 +172,8 @@ def _template(name: str) -> str:
     return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _css() -> str:
-    return _template("report.css")
+def _script_source(script: str) -> str:
+    """Which scripts the browser may run: the page's own, told by its hash, or none."""
+    if not script:
+        return "'none'"
+    return f"'sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

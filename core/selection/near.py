@@ -31,13 +31,18 @@ class SeenTexts:
 
     def repeats(self, grams: frozenset[int]) -> bool:
         """Whether an earlier text is nearly this one; if none is, this one joins them."""
+        return self.add(grams) is not None
+
+    def add(self, grams: frozenset[int]) -> int | None:
+        """The first text, by its number among those that joined, that is nearly this one; else this one joins."""
         common: Counter[int] = Counter()
         for gram in grams & self._holder.keys():
             common.update(self._holders.get(gram) or (self._holder[gram],))
-        if any(n > SAME_TEXT * (len(grams) + self._sizes[text] - n) for text, n in common.items()):
-            return True
+        near = [text for text, n in common.items() if n > SAME_TEXT * (len(grams) + self._sizes[text] - n)]
+        if near:
+            return min(near)
         self._join(grams)
-        return False
+        return None
 
     def _join(self, grams: frozenset[int]) -> None:
         number = len(self._sizes)
