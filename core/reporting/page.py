@@ -115,7 +115,9 @@ def sections_of(inputs: Inputs, command: str = "") -> list[Section]:
 
 
 def _holds(section: Section) -> bool:
-    return bool(section.figures or section.tables or section.folders or section.examples or section.reader or section.commands)
+    return bool(
+        section.figures or section.tables or section.folders or section.examples or section.reader or section.commands
+    )
 
 
 def _sections(inputs: Inputs, measures: Sequence[Any], command: str) -> list[Section]:

@@ -19,7 +19,7 @@ def reader(inputs: Inputs) -> Section:
     Responses of one run to one prompt are marked as near-duplicates where they share more than half of their 5-grams
     of words with an earlier one, the rule by which `select` leaves texts out.
     """
-    section = Section("responses", "All responses")
+    section = Section("responses", "Responses")
     shelf = inputs.shelf
     kept = sorted(shelf.kept.values(), key=lambda entry: entry.order)
     if not kept:
@@ -48,7 +48,9 @@ def _lead(shelf: Shelf, data: Mapping[str, Any], responses: int, pairs: int) -> 
     marked = sum(row[_SAME] is not None for row in data["responses"])
     if len(data["responses"]):
         share = percent(marked / len(data["responses"]), 1)
-        rule = f"shares more than {percent(SAME_TEXT)} of its 5-grams of words with an earlier one of its prompt and run"
+        rule = (
+            f"shares more than {percent(SAME_TEXT)} of its 5-grams of words with an earlier one of its prompt and run"
+        )
         lead.append(f"{count(marked)} ({share}) nearly repeat another: each {rule}.")
     return lead
 

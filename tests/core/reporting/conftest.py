@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Page as BrowserPage
 
 from divtool.core.metrics.length_bias import LengthBias
 
@@ -145,3 +149,47 @@ def stage_files(write: Writer, tmp_path: Path) -> list[Path]:
     files.append(write("measures.jsonl", [measure(), quality(), measure("distinct_2", role="detail", verdict="")]))
     files.append(write("train_log.jsonl", training()))
     return files
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_QUIET = "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser that is not on the page yet."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium; make browser installs Debian's")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET.split())
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page in the browser, and what it did that a report must not do."""
+
+    page: BrowserPage
+    faults: list[str]
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    """Opens a file, by default as on a wide light screen, and writes down all messages, dialogs and requests."""
+    contexts: list[BrowserContext] = []
+
+    def opener(path: Path, width: int = 1440, scheme: Literal["light", "dark"] = "light") -> Visit:
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
+        page = contexts[-1].new_page()
+        faults: list[str] = []
+        page.on("console", lambda message: faults.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: request.url == path.as_uri() or faults.append(f"request: {request.url}"))
+        page.goto(path.as_uri())
+        return Visit(page, faults)
+
+    yield opener
+    for context in contexts:
+        context.close()

@@ -10,7 +10,7 @@ import pytest
 
 from divtool.core.reporting import charts
 from divtool.core.reporting.load import load
-from divtool.core.reporting.page import _css, render
+from divtool.core.reporting.page import _template, render
 
 from .audits import asked, choices, exact, law, paired
 from .conftest import Writer, evaluation, response, unit_values
@@ -21,7 +21,7 @@ SCHEMES = ("light", "dark")
 
 def variables(scheme: str) -> dict[str, str]:
     """The colours of the style sheet."""
-    light, dark = re.findall(r":root \{(.*?)\}", _css(), re.DOTALL)
+    light, dark = re.findall(r":root \{(.*?)\}", _template("report.css"), re.DOTALL)
     found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light))
     return found | (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", dark)) if scheme == "dark" else {})
 
@@ -112,8 +112,8 @@ def test_the_keyboard_gets_everywhere(html: str) -> None:
     assert all('tabindex="0"' in tag for tag in scrolling)
     assert re.search(r"<body>\s*<a class=\"skip\" href=\"#content\">", html)
     assert '<main id="content" tabindex="-1">' in html
-    assert ":focus-visible { outline: 2px solid" in _css()
-    assert "outline: none" not in _css()
+    assert ":focus-visible { outline: 2px solid" in _template("report.css")
+    assert "outline: none" not in _template("report.css")
 
 
 def test_language_landmarks_motion_and_print(html: str) -> None:
@@ -121,8 +121,8 @@ def test_language_landmarks_motion_and_print(html: str) -> None:
     for tag in ("header", "nav", "main", "footer"):
         assert len(re.findall(rf"<{tag}[ >]", html)) == 1
     assert len(re.findall(r"<section ", html)) == len(re.findall(r'<section [^>]*aria-labelledby="', html))
-    assert "@media (prefers-reduced-motion: reduce)" in _css()
-    assert "@media print" in _css()
+    assert "@media (prefers-reduced-motion: reduce)" in _template("report.css")
+    assert "@media print" in _template("report.css")
 
 
 def test_links_and_folds_tell_what_they_open(html: str) -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -23,7 +24,10 @@ HOSTILE = (
     "]]><!-- --!> {{7*7}} {% raw %} ${7*7} \u202egnp.exe\u2066 \x00\x1b[31m\x7f 'quote' \"quote\" &lt;b&gt;"
     " javascript:alert(1)"
 )
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OWN_SCRIPTS: tuple[tuple[str, dict[str, str | None]], ...] = (
+    ("script", {}),
+    ("script", {"type": "application/json", "id": "reader-data"}),
+)
 
 
 class Page(HTMLParser):
@@ -42,7 +46,8 @@ class Page(HTMLParser):
         self.text += data
 
     def tags(self) -> set[str]:
-        return {tag for tag, _ in self.elements}
+        """All but the script of the page and what it searches."""
+        return {tag for tag, attrs in self.elements if (tag, attrs) not in OWN_SCRIPTS}
 
 
 def _infect(value: Any, keep: tuple[str, ...] = ("role", "verdict", "direction")) -> Any:
@@ -94,7 +99,8 @@ def test_the_page_holds_every_section(stage_files: list[Path]) -> None:
     found = Page(html)
     ids = [attrs["id"] for tag, attrs in found.elements if tag == "section"]
     assert ids == [
-        "results", "plane", "length", "funnel", "length-bias", "training", "examples", "run", "definitions", "made",
+        "results", "plane", "length", "funnel", "length-bias", "training", "examples", "responses", "run",
+        "definitions", "made",
     ]  # fmt: skip
     assert "More diverse on story (semantic distance +0.030 [0.010, 0.050])" in found.text.replace("\n", "")
     for text in (
@@ -119,16 +125,18 @@ def test_every_picture_has_a_label_and_its_numbers(stage_files: list[Path]) -> N
     assert len(with_table) >= len(figures) - 1  # the funnel's stands beside it
 
 
-def test_the_page_is_self_contained_and_runs_nothing(stage_files: list[Path]) -> None:
+def test_the_page_is_self_contained_and_runs_one_script(stage_files: list[Path]) -> None:
     html = render(load(stage_files))
     found = Page(html)
-    assert not found.tags() & {"script", "link", "iframe", "object", "embed", "img", "base", "form", "input"}
+    assert not found.tags() & {"script", "link", "iframe", "object", "embed", "img", "base"}
+    assert [tag for tag, _ in found.elements].count("script") == 2
     policy = next(
         a["content"] for t, a in found.elements if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
     )
     assert policy is not None
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
-    assert "script-src" not in policy
+    script = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'")
     for _, attrs in found.elements:
         assert not [name for name in attrs if name.startswith("on")]
         assert all(
@@ -137,6 +145,12 @@ def test_the_page_is_self_contained_and_runs_nothing(stage_files: list[Path]) ->
             if name in {"href", "src"}
         )
     assert not re.search(r"@import|url\((?!#)", html)
+
+
+def test_a_page_without_responses_runs_nothing(write: Writer) -> None:
+    html = render(load([write("measures.jsonl", [measure()])]))
+    assert "script-src 'none'" in html
+    assert "<script" not in html
 
 
 def test_the_same_inputs_give_the_same_page(stage_files: list[Path]) -> None:
@@ -215,21 +229,3 @@ def test_importing_the_report_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
-def test_a_browser_finds_no_injected_element(hostile_files: list[Path], tmp_path: Path) -> None:
-    output = tmp_path / "hostile.html"
-    write_report(hostile_files, output, "Safe title")
-    quiet = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --virtual-time-budget=2000"
-    )
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    command = [str(CHROMIUM), *quiet.split(), profile, "--dump-dom", output.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    dom = Page(done.stdout)
-    assert not dom.tags() & {"script", "img", "iframe", "form"}
-    assert dom.tags() == Page(output.read_text(encoding="utf-8")).tags()
-    assert re.search(r"<title>Safe title</title>", done.stdout)
-    assert done.stdout.count("<style>") == 1
