@@ -7,13 +7,14 @@ from typing import Any
 
 from . import console
 from .audit_sequences import show_robustness, show_sequences
+from .layout import Column
+from .marks import Bar
 
 Rows = Sequence[Mapping[str, Any]]
 
 # So many records have their bars shown; more are for the report.
 _MOST_BARS = 8
 _MOST_OPTIONS = 20
-_WIDTH = 40
 _NOTHING = "⊥ anything else"
 
 
@@ -41,8 +42,18 @@ def show(records: Rows, summary: Mapping[str, Any]) -> None:
 def _show_task(task: str, rows: Rows) -> None:
     sampled = any(row["mode"] == "sampled" for row in rows)
     compared = any(row.get("compare") for row in rows)
-    columns = ["wording", "TV", *(["noise"] if sampled else []), *(["TV before"] if compared else []), "valid mass"]
-    columns += ["TV of valid", "effective", "most likely", "mode", "verdict"]
+    columns = [
+        Column("wording"),
+        Column("TV"),
+        *([Column("noise", drop=2)] if sampled else []),
+        *([Column("TV before", drop=1)] if compared else []),
+        Column("valid mass"),
+        Column("TV of valid", drop=4),
+        Column("effective", drop=5),
+        Column("most likely", drop=3, kind="words"),
+        Column("mode", drop=6),
+        Column("verdict"),
+    ]
     cells = []
     for row in rows:
         before = (row.get("compare") or {}).get("tv")
@@ -98,16 +109,16 @@ def _show_bars(record: Mapping[str, Any]) -> None:
         bars.append((f"other ({len(rest)})", p, targets))
     bars.append((_NOTHING, max(0.0, 1 - sum(option["p"] for option in options)), 0.0))
     most = max(max(p, target) for _, p, target in bars)
-    rows = [(text, _bar(p / most, target / most), f"{p:.4f}", f"{target:.4f}") for text, p, target in bars]
-    console.table(f"{record['task']} {_wording(record)}: {_asked(record)}", ("option", "p", "", "target"), rows)
+    rows = [
+        (text, Bar(p / most, target / most if target > 0 else None), f"{p:.4f}", f"{target:.4f}")
+        for text, p, target in bars
+    ]
+    title = f"{record['task']} {_wording(record)}, {_verdict(record)}: {_asked(record)}"
+    console.table(title, ("option", Column("p, with │ at its target"), "p", "target"), rows)
 
 
-def _bar(share: float, target: float) -> str:
-    """A bar of `share` of the width, with a mark where the target is."""
-    cells = ["█" if place < round(share * _WIDTH) else " " for place in range(_WIDTH + 1)]
-    if target > 0:
-        cells[round(target * _WIDTH)] = "│"
-    return "".join(cells).rstrip()
+def _verdict(record: Mapping[str, Any]) -> str:
+    return record["verdict"] or "no verdict"
 
 
 def _asked(record: Mapping[str, Any]) -> str:
@@ -121,7 +132,7 @@ def _show_comparison(compared: Mapping[str, Any] | None) -> None:
     if compared["n_tasks"]:
         low, high = compared["delta_tv_ci_low"], compared["delta_tv_ci_high"]
         ends = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
-        console.note(
+        console.result(
             f"against {compared['baseline']}: TV {compared['delta_tv']:+.3f}{ends} over {compared['n_tasks']} tasks, "
             f"p {compared['p_value']:.3g}; {compared['better']} better, {compared['worse']} worse, "
             f"{compared['verdicts_changed']} verdicts changed"
@@ -150,4 +161,4 @@ def _show_score(summary: Mapping[str, Any]) -> None:
     if habit and habit["asking_gains"] is not None:
         lines.append(f"without a word of chance (w0) {habit['score']:.1f}: asking gains {habit['asking_gains']:+.1f}")
     for line in lines:
-        console.note(line)
+        console.result(line)

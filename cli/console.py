@@ -9,18 +9,42 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from .cleaning import ascii_only, clean
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from .layout import Column, Laid
+
+# A bar does not take over what others write: rich would read it for colours and links.
+ASIDE = {"redirect_stdout": False, "redirect_stderr": False}
+# Numbers nearer to 0 are rounding.
+_ROUNDING = 1e-12
+_MOST_IN_CELL = 200
+# What a verdict says is said by its word; the colour, one of the terminal's own, only helps to find it.
+_TONES = {
+    "pass": "green", "warn": "yellow", "fail": "red", "better": "green", "worse": "red", "undecided": "yellow",
+    "more diverse": "green", "less diverse": "red", "not worse": "green",
+}  # fmt: skip
 
 
 @cache
 def stderr() -> Console:
     """The console on standard error; rich is imported on first use."""
+    return _console(stderr=True)
+
+
+@cache
+def stdout() -> Console:
+    """The console on standard output, for lists that are asked for."""
+    return _console(stderr=False)
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    # A pipe or a log file has no width of its own. Without `emoji=False` the text "a:-1:" becomes a picture.
-    width = None if sys.stderr.isatty() else 120
-    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True, width=width)
+    # Without `emoji=False` the text "a:-1:" becomes a picture.
+    return Console(stderr=stderr, highlight=False, emoji=False, markup=False, soft_wrap=True)
 
 
 def command_line() -> str:
@@ -33,6 +57,11 @@ def note(text: str) -> None:
     _line(text, "dim")
 
 
+def result(text: str) -> None:
+    """One line of what was found."""
+    _line(text, "")
+
+
 def warn(text: str) -> None:
     """One line that deserves a look."""
     _line(f"warning: {text}", "yellow")
@@ -40,49 +69,94 @@ def warn(text: str) -> None:
 
 def error(text: str) -> None:
     """The one line of a run that failed."""
-    _line(f"error: {' '.join(text.split())}", "bold red")
+    _line(f"error: {text}", "bold red")
 
 
 def _line(text: str, style: str) -> None:
-    # `markup=False`: the text may hold a user's brackets.
-    stderr().print(clean(text), style=style, markup=False)
+    stderr().print(_shown_on(stderr(), clean(text)), style=style)
 
 
-def clean(text: str) -> str:
-    """Text without control characters: model output must not steer a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+def _shown_on(console: Console, text: str) -> str:
+    """A text in the characters of a console."""
+    return text if console.encoding.startswith("utf") else ascii_only(text)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table; numbers to the right."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
+def table(title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on standard error; numbers to the right.
 
-    view = Table(
-        title=escape(clean(title)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for place, column in enumerate(columns):
-        numeric = place > 0 and all(isinstance(row[place], (int, float)) or row[place] is None for row in rows)
-        view.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        view.add_row(*(escape(clean(shown(value))) for value in row))
-    stderr().print(view, soft_wrap=False)
+    Args:
+        title: What it is about.
+        columns: Heads, or columns that say what they do where there is little room.
+        rows: Cells: values, lists of lines, or marks.
+    """
+    print_table(stderr(), title, columns, rows)
+
+
+def print_table(console: Console, title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on a console: as wide as a terminal is, as wide as it needs elsewhere."""
+    from .layout import Column, lay_out, wrapped
+
+    terminal = console.file.isatty()
+    width = console.width if terminal else None
+    known = [column if isinstance(column, Column) else Column(column) for column in columns]
+    laid = lay_out(known, [[_cell(console, value) for value in row] for row in rows], width)
+    if title:
+        title = _shown_on(console, clean(title, _MOST_IN_CELL))
+        for line in [title] if width is None else wrapped(title, width):
+            console.print(line, style="bold")
+    _print_laid(console, laid, terminal=terminal)
+    if laid.left_out:
+        console.print(f"(no room for: {', '.join(laid.left_out)})", style="dim")
+    console.print()
+
+
+def fits(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether a table has room on standard error with all that it has."""
+    from .layout import Column, lay_out
+
+    if not stderr().file.isatty():
+        return True
+    laid = lay_out([Column(clean(name)) for name in columns], [[_cell(stderr(), v) for v in row] for row in rows], stderr().width)
+    return bool(laid.head)
+
+
+def _print_laid(console: Console, laid: Laid, *, terminal: bool) -> None:
+    from rich.text import Text
+
+    from .layout import GAP
+
+    for line in laid.head:
+        console.print(_shown_on(console, (" " * GAP).join(line).rstrip()), style="bold")
+    if laid.head and terminal:
+        console.print(_shown_on(console, "─" * laid.width), style="dim")
+    for line in laid.rows:
+        cells = [Text(_shown_on(console, cell), _TONES.get(cell.strip(), "")) for cell in line]
+        text = Text(" " * GAP).join(cells)
+        text.rstrip()
+        console.print(text)
+
+
+def _cell(console: Console, value: Any) -> Any:
+    """A value as a table lays it out."""
+    if hasattr(value, "draw"):
+        return value
+    if isinstance(value, list):
+        return [_cell(console, line) for line in value]
+    return _shown_on(console, clean(shown(value), _MOST_IN_CELL))
 
 
 def shown(value: Any) -> str:
-    """A value as a table shows it."""
+    """A value as a table shows it: three digits of a float, or all before the point."""
     if value is None:
         return "–"
-    if isinstance(value, bool) or not isinstance(value, float):
+    if not isinstance(value, float):
         return str(value)
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def bars(counts: Sequence[int]) -> str:
-    """Counts as a line of block characters."""
-    blocks, most = "▁▂▃▄▅▆▇█", max(counts, default=0) or 1
-    return "".join(blocks[round((len(blocks) - 1) * n / most)] if n else " " for n in counts)
+    if abs(value) < _ROUNDING:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    three = f"{value:#.3g}"
+    return f"{value:.3g}" if "e" in three else three
 
 
 @contextmanager
@@ -101,6 +175,6 @@ def progress(total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
     )
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr(), transient=True) as bar:
+    with Progress(*columns, console=stderr(), transient=True, **ASIDE) as bar:
         task = bar.add_task("", total=total)
         yield lambda n: bar.advance(task, n)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import console
+from .layout import Column
 
 _NONE = "–"
 
@@ -21,7 +22,16 @@ def show_length_bias(report: Mapping[str, Any]) -> None:
     unit, metrics = report["unit"], report["metrics"]
     console.table(
         f"Length bias: {report['n_responses']:,} responses to {report['n_prompts']:,} prompts, length in {unit}",
-        ("metric", "dir", "Spearman [95 %]", "in prompt", f"sd/10 {unit}", "longer wins", "verdict"),
+        (
+            "metric",
+            Column("dir", drop=2),
+            "Spearman",
+            Column("95 % interval", drop=3),
+            Column("in prompt", drop=4),
+            Column(f"sd/10 {unit}", drop=5),
+            Column("longer wins", drop=1),
+            Column("verdict", kind="words"),
+        ),
         [_row(name, metrics[name]) for name in sorted(metrics, key=lambda name: -_strength(metrics[name]))],
     )
     console.note(
@@ -40,13 +50,14 @@ def _strength(metric: Mapping[str, Any]) -> float:
 
 def _row(name: str, metric: Mapping[str, Any]) -> tuple[str, ...]:
     if "spearman" not in metric:
-        return name, metric["direction"], *[_NONE] * 4, metric["verdict"]
+        return name, metric["direction"], *[_NONE] * 5, metric["verdict"]
     spearman, share = metric["spearman"], metric["longer_wins"]
-    ends = "" if spearman["ci_low"] is None else f" [{spearman['ci_low']:.2f}, {spearman['ci_high']:.2f}]"
+    ends = _NONE if spearman["ci_low"] is None else f"[{spearman['ci_low']:.2f}, {spearman['ci_high']:.2f}]"
     return (
         name,
         metric["direction"],
-        _signed(spearman["value"]) + ends,
+        _signed(spearman["value"]),
+        ends,
         _signed(metric["within_prompt_spearman"]["value"]),
         _signed(metric["slope_per_10_sd"]),
         _NONE if share is None else f"{share:.0%}",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import console
+from .layout import Column
+from .marks import Span
 
 Rows = Sequence[dict[str, Any]]
 
@@ -46,7 +48,14 @@ def _show_matched(records: Rows) -> None:
     ]
     key, values = next(iter(records[0]["sweep"].items()))
     title = f"would another {key} of {records[0]['baseline']} have done the same ({', '.join(map(str, values))})?"
-    columns = ("task", "run", "diversity at matched quality", "95 % interval", "quality", "answer")
+    columns = (
+        Column("task", kind="words"),
+        "run",
+        Column("diversity at matched quality"),
+        Column("95 % interval", drop=1),
+        Column("quality", drop=2),
+        Column("answer", kind="words"),
+    )
     console.table(title, columns, rows)
 
 
@@ -72,8 +81,25 @@ def _show_verdicts(records: Rows) -> None:
         return
     family = next((record["family_size"] for record in records if record.get("family_size")), 0)
     title = f"against {records[0]['baseline']}" + (f", p adjusted over {family} comparisons" if family > 1 else "")
-    columns = ("task", "run", "verdict", "by", "delta", "95 % interval", "p", "detectable", "quality", "words")
-    console.table(title, columns, rows)
+    columns = (
+        Column("task", kind="words"),
+        Column("run"),
+        Column("verdict", kind="words"),
+        Column("by", drop=2),
+        Column("delta"),
+        Column("0 in the middle", drop=4),
+        Column("95 % interval", drop=3),
+        Column("p", drop=5),
+        Column("detectable", drop=6),
+        Column("quality", drop=1, kind="words"),
+        Column("words", kind="words"),
+    )
+    names = [row[:2] for row in rows]
+    # What is the same in every row is said once.
+    same = [place for place in (0, 1) if len({name[place] for name in names}) == 1]
+    title = ": ".join([*(names[0][place] for place in same), title])
+    kept = [place for place in range(len(columns)) if place not in same]
+    console.table(title, [columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
     _show_guarded(records)
 
 
@@ -94,6 +120,7 @@ def _verdict(record: dict[str, Any], quality: Rows) -> tuple[Any, ...]:
         _words(record),
         record["metric"],
         record["delta"],
+        _drawn(record),
         _interval(record, "delta_"),
         record["p_adjusted"],
         record["detectable_delta"],
@@ -124,9 +151,13 @@ def _show_task(records: Rows) -> None:
     elif compared:
         _show_comparison(rows)
     else:
-        cells = [(r["metric"], r["value"], _interval(r, ""), r["direction"]) for r in rows]
-        title = f"{rows[0]['task']}: {runs[0]}"
-        console.table(title, ("metric", "value", "95 % interval", "direction"), cells)
+        _show_values(rows)
+
+
+def _show_values(records: Rows) -> None:
+    cells = [(r["metric"], r["value"], _on_unit_axis(r), _interval(r, ""), r["direction"]) for r in records]
+    columns = ("metric", "value", Column("0 to 1", drop=2), "95 % interval", Column("direction", drop=1))
+    console.table(f"{records[0]['task']}: {records[0]['run']}", columns, cells)
 
 
 def _show_references(records: Rows) -> None:
@@ -152,13 +183,23 @@ def _show_comparison(records: Rows) -> None:
             r["baseline_value"],
             r["value"],
             r["delta"],
+            _drawn(r),
             _interval(r, "delta_"),
             r["p_value"],
             r["verdict"] or "",
         )
         for r in records
     ]
-    columns = ("metric", "baseline", "run", "delta", "95 % interval", "p", "verdict")
+    columns = (
+        Column("metric"),
+        Column("baseline", drop=1),
+        Column("run", drop=2),
+        Column("delta"),
+        Column("0 in the middle", drop=5),
+        Column("95 % interval", drop=3),
+        Column("p", drop=4),
+        Column("verdict", kind="words"),
+    )
     console.table(f"{first['task']}: {first['run']} against {first['baseline']}", columns, rows)
 
 
@@ -168,14 +209,28 @@ def _show_side_by_side(records: Rows, runs: Sequence[str], baseline: str | None)
     cells = {(r["metric"], r["run"]): r for r in records}
     metrics = list(dict.fromkeys(r["metric"] for r in records))
     title = f"{task}: value" + (f" (delta against {baseline}; * its interval leaves 0 out)" if baseline else "")
-    if len(sides) <= _MOST_RUNS:
-        rows = [(metric, *(_cell(cells.get((metric, side))) for side in sides)) for metric in metrics]
+    rows = [(metric, *(_cell(cells.get((metric, side))) for side in sides)) for metric in metrics]
+    if len(sides) <= _MOST_RUNS and console.fits(("metric", *sides), rows):
         console.table(title, ("metric", *sides), rows)
         return
     leading = list(dict.fromkeys(r["metric"] for r in records if r["role"] in ("headline", "length", *_QUALITY)))
     rows = [(side, *(_cell(cells.get((metric, side))) for metric in leading)) for side in sides]
     console.table(title, ("run", *leading), rows)
     console.note(f"{task}: {len(metrics) - len(leading)} more measures are in the output")
+
+
+def _drawn(record: dict[str, Any]) -> Span | str:
+    """The difference and its interval beside 0."""
+    low, high = record["delta_ci_low"], record["delta_ci_high"]
+    return "" if low is None or low == high == 0 else Span.around_zero(low, record["delta"], high)
+
+
+def _on_unit_axis(record: dict[str, Any]) -> Span | str:
+    """A value and its interval, where it is of those between 0 and 1."""
+    low, value, high = record["ci_low"], record["value"], record["ci_high"]
+    if low is None or not 0 <= low <= value <= high <= 1:
+        return ""
+    return Span(low, value, high, 0.0, (0.0, 1.0))
 
 
 def _cell(record: dict[str, Any] | None) -> str:

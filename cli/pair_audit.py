@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import console
+from .layout import Column
+from .marks import histogram
 
 if TYPE_CHECKING:
     from ..core.selection.audit import Audit
@@ -17,7 +19,7 @@ def show_audit(audit: Audit) -> None:
     """The checks, then the figures behind them."""
     console.table(
         f"Pair audit: {audit.verdict}, {audit.pairs:,} pairs",
-        ("check", "found", "limit", "verdict"),
+        (Column("check", kind="words"), "found", Column("limit", kind="words"), "verdict"),
         [(check.check, check.value, check.limit, check.verdict) for check in audit.checks],
     )
     if not audit.pairs:
@@ -28,17 +30,19 @@ def show_audit(audit: Audit) -> None:
         for unit, sides in figures["lengths"].items()
         for side, summary in sides.items()
     ]
-    console.table("Lengths", ("", "mean", "median", "sd", "5 %", "95 %", "t against 0"), rows)
+    drops = {"median": 3, "sd": 2, "5 %": 4, "95 %": 5, "t against 0": 1}
+    heads = ("", "mean", "median", "sd", "5 %", "95 %", "t against 0")
+    console.table("Lengths", [Column(head, drops.get(head, 0)) for head in heads], rows)
     for line in _notes(figures):
         console.note(line)
 
 
 def _notes(figures: Mapping[str, Any]) -> list[str]:
-    histogram, shown = figures["delta_histogram"], console.shown
-    edge = histogram["edges"][-1]
+    shown, counts = console.shown, figures["delta_histogram"]["counts"]
+    edge = figures["delta_histogram"]["edges"][-1]
     correlation, quality, longer = figures["correlation"], figures["quality"], figures["longer_chosen_share"]
     return [
-        f"words, chosen - rejected: {-edge:+.1f} {console.bars(histogram['counts'])} {edge:+.1f}; "
+        f"words, chosen - rejected: {-edge:+.1f} {histogram(counts)} {edge:+.1f}; "
         f"chosen longer in {'–' if longer is None else f'{longer:.0%}'} of the unequal pairs, "
         f"equal in {figures['equal_length_share']:.0%}",
         f"gap with length difference: Pearson {shown(correlation['pearson'])}, "

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from . import console
+from .cleaning import clean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,7 +60,9 @@ class SamplingBar:
         if sys.stderr.isatty():
             from rich.live import Live
 
-            with Live(get_renderable=self.frame, console=console.stderr(), refresh_per_second=10, transient=True):
+            with Live(
+                get_renderable=self.frame, console=console.stderr(), refresh_per_second=10, transient=True, **console.ASIDE
+            ):
                 yield
         else:
             yield
@@ -75,7 +78,7 @@ class SamplingBar:
         bar = ProgressBar(self._total or None, self._there() + self._done, _BAR, animation_time=now)
         words = [*self._counts(), self._speed(now), self._time(now), self._troubles()]
         view = Table.grid(padding=(0, 2))
-        view.add_row(bar, Text("  ".join(filter(None, words)), no_wrap=True, overflow="ellipsis"))
+        view.add_row(bar, Text("  ".join(map(clean, filter(None, words))), no_wrap=True, overflow="ellipsis"))
         return view
 
     def summary(self) -> str:

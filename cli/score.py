@@ -66,6 +66,10 @@ def score(
             rich_help_panel=_LENGTH,
         ),
     ] = None,
+    summary: Annotated[
+        bool,
+        typer.Option("--summary", help="Show how each score is distributed: a table at the end."),
+    ] = False,
     length_unit: Annotated[
         Literal["words", "tokens", "chars"],
         typer.Option("--length-unit", help="Length in the report.", rich_help_panel=_LENGTH),
@@ -113,6 +117,7 @@ def score(
     from ..core.jsonl import RecordWriter
     from ..core.judging.open import judge_options
     from ..core.metrics.definition import Setup
+    from ..core.metrics.distribution import Distributions
     from ..core.metrics.stage import ScoreStage, plan
     from ..core.metrics.supplies import Sources
     from ..core.models.options import LoadOptions
@@ -168,6 +173,8 @@ def score(
     old = o.resumable(output, resume)
     groups = ReadingGroups(source, check_response, on_error, regroup)
     stage = ScoreStage(planned, _builder(planned, save_deciles), _length_bias(report, length_unit, seed, tokenizer))
+    if summary:
+        stage.distributions = Distributions(stage.names, tokenizer)
     resumption = Resumption(old, stage.names, stage.observe)
     with (
         RecordWriter(output, append=old is not None, resumes=True) as writer,

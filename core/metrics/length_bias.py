@@ -25,7 +25,7 @@ LengthUnit = Literal["words", "tokens", "chars"]
 FORMAT, VERSION = "divtool-length-bias", 1
 LEAST_RESPONSES = 30
 # These columns are the length itself, in the units that it can be counted in.
-_LENGTHS = frozenset({"words", "chars"})
+LENGTHS = frozenset({"words", "chars"})
 _CORRELATIONS = ("pearson", "spearman", "within_prompt_spearman")
 # Resampling costs about 10 ns a value: with these, 100,000 responses of 25 scores take half a minute.
 _LEAST_RESAMPLES = 1_000
@@ -67,7 +67,7 @@ class LengthBias:
         prompt = short_hash(group[0].get("prompt_id", group[0].get("prompt")))
         for record in group:
             for name, value in (record.get("scores") or {}).items():
-                if name not in _LENGTHS and value is not None:
+                if name not in LENGTHS and value is not None:
                     _set(self._columns.setdefault(name, array("d")), len(self), value)
             self._lengths.append(self._length(record))
             self._prompts.append(prompt)

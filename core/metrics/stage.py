@@ -20,6 +20,7 @@ from .text import tokenizer as find_tokenizer
 if TYPE_CHECKING:
     from ..judging.judge import Judge
     from .deciles import DecileBuilder
+    from .distribution import Distributions
     from .length_bias import LengthBias
 
 # A metric that is null for more than this share of the responses deserves a look.
@@ -128,6 +129,10 @@ class ScoreStage:
         plan: What to score.
         builder: Collects a new decile map, or None.
         length_bias: Collects the length-bias report, or None.
+
+    Attributes:
+        names: The scores of the run.
+        distributions: Collects what they look like, where it is set before the run.
     """
 
     def __init__(
@@ -137,6 +142,7 @@ class ScoreStage:
         self.deciles = plan.deciles
         self.names = [*(m.name for m in plan.metrics), *(plan.deciles.names if plan.deciles else ())]
         self.builder, self.length_bias = builder, length_bias
+        self.distributions: Distributions | None = None
         self.judge: Judge | None = None
         self._plan = plan
 
@@ -168,3 +174,5 @@ class ScoreStage:
                 self.builder.add(scores["words"], scores, record["prompt_id"], model)
         if self.length_bias is not None:
             self.length_bias.add(records)
+        if self.distributions is not None:
+            self.distributions.add(records)
