@@ -94,7 +94,7 @@ def table(title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[A
 
 def print_table(console: Console, title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> None:
     """A table on a console: as wide as a terminal is, as wide as it needs elsewhere."""
-    from .layout import Column, lay_out, wrapped
+    from .layout import GAP, Column, lay_out, wrapped
 
     terminal = console.file.isatty()
     width = console.width if terminal else None
@@ -102,8 +102,9 @@ def print_table(console: Console, title: str, columns: Sequence[str | Column], r
     laid = lay_out(known, [[_cell(console, value) for value in row] for row in rows], width)
     if title:
         title = _shown_on(console, clean(title, _MOST_IN_CELL))
-        for line in [title] if width is None else wrapped(title, width):
-            console.print(line, style="bold")
+        for place, line in enumerate([title] if width is None else wrapped(title, width - GAP)):
+            # Set in, so that no name can begin a line of its own.
+            console.print(" " * GAP * (place > 0) + line, style="bold")
     _print_laid(console, laid, terminal=terminal)
     if laid.left_out:
         console.print(f"(no room for: {', '.join(laid.left_out)})", style="dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -12,6 +13,7 @@ import typer
 from .. import __version__
 from ..core.errors import DivtoolError, Interrupted
 from . import console
+from .cleaning import Guard, Said
 from .eval import evaluate
 from .interrupts import STATUS as INTERRUPTED
 from .interrupts import Interrupts
@@ -84,13 +86,14 @@ def main() -> None:
     interrupts.listen()
     # Taken out here, so that it works in front of a command and behind it.
     debug = "--debug" in sys.argv
-    warnings.showwarning = _warned
+    _guard()
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         try:
-            app()
+            status = app(standalone_mode=False)
         finally:
             interrupts.end()
+        raise SystemExit(status)
     except BaseException as error:
         if debug and not isinstance(error, (SystemExit, Interrupted)):
             raise
@@ -107,6 +110,9 @@ def _conclude(error: BaseException, interrupted: bool) -> None:
             console.error(str(error))
     elif status == INTERRUPTED or (interrupted and status):
         console.note("interrupted")
+    elif (said := _wrong_usage(error)) is not None:
+        if said:
+            console.error(said)
     elif isinstance(error, OSError):
         # One that nothing below could say more of: a full disk, a lost mount.
         console.error(f"{error}; --debug shows where")
@@ -121,7 +127,29 @@ def _status(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    return error.exit_code if isinstance(error, DivtoolError) else 1
+    status = getattr(error, "exit_code", 1)
+    return status if isinstance(status, int) else 1
+
+
+def _wrong_usage(error: BaseException) -> str | None:
+    """What typer says of a command line that it cannot read, and where help is; None for any other error.
+
+    Empty where it has shown the help.
+    """
+    message = getattr(error, "format_message", None)
+    if message is None:
+        return None
+    said, context = message().rstrip("."), getattr(error, "ctx", None)
+    return f"{said}; see {context.command_path} --help" if said and context is not None else said
+
+
+def _guard() -> None:
+    """Let nothing reach standard error that has not been cleaned, whoever writes it."""
+    if sys.stderr is None:
+        return
+    sys.stderr = Guard(sys.stderr)
+    logging.lastResort = Said(console.warn)
+    warnings.showwarning = _warned
 
 
 def _warned(message: Warning | str, *_: object, **__: object) -> None:

@@ -65,7 +65,7 @@ def show_distributions(found: Sequence[Distribution], responses: int) -> None:
         Column("max", drop=6),
         Column("min to max", drop=2, kind="whole"),
         Column("Spearman with length", drop=10),
-        Column("length", drop=3, kind="words"),
+        Column("favours", drop=3, kind="words"),
     )
     rows = [
         (
@@ -77,7 +77,7 @@ def show_distributions(found: Sequence[Distribution], responses: int) -> None:
             *(one.quantiles or [None] * len(QUANTILES)),
             histogram(one.counts),
             None if one.spearman is None else f"{one.spearman:+.2f}",
-            one.follows,
+            one.follows.removeprefix("favours "),
         )
         for one in found
     ]

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sqlite3
 import stat
 import sys
@@ -36,6 +37,10 @@ STDOUT_NAME = "standard output"
 _BLOCK = 1 << 16
 _PACKED = (".gz", ".zst")
 _RECENT_HASHES = 1 << 16
+# What JSON leaves as it is and a terminal obeys, in UTF-8: DEL and C1 controls, ends of lines, controls of direction.
+_OBEYED = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Row:
 
 
 def dumps(record: Record) -> bytes:
-    """One line of JSON, newline included.
+    """One line of JSON, newline included; what would steer a terminal or end a line in it is escaped.
 
     Raises:
         ValueError: The record holds NaN or an infinity, which JSON does not have.
@@ -65,7 +70,9 @@ def dumps(record: Record) -> bytes:
     # orjson writes NaN as null in silence; a metric that lets one through is a bug and must not look undefined.
     if b"null" in line and _holds_nan(record):
         raise ValueError(f"a record holds NaN or an infinity: {line[:200]!r}")
-    return line
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _OBEYED.sub(lambda found: b"\\u%04x" % ord(found.group().decode()), line)
 
 
 def _holds_nan(value: Any) -> bool:

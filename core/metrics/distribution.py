@@ -33,7 +33,7 @@ class Distribution:
         counts: Responses in ten bins of equal width from minimum to maximum; one bin where all are equal.
         spearman: Rank correlation with the length in words, over all responses; None where there is none, below 30
             responses for one.
-        follows: What it does with length: ``favours long``, ``favours short``, ``little``, ``is a length``, or why that is not known.
+        follows: What it does with length: ``favours long``, ``favours short``, ``little``, ``length itself``, or why that is not known.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Distributions:
 
 def _described(name: str, values: Floats, n: int, biased: Mapping[str, Any] | None) -> Distribution:
     if name in LENGTHS:
-        spearman, follows = None, "is a length"
+        spearman, follows = None, "length itself"
     elif biased is None:
         spearman, follows = None, "too few values"
     else:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,5 +113,31 @@ def shell(tmp_path: Path) -> Callable[[str], Done]:
     def run(line: str) -> Done:
         script = f'set -o pipefail; divtool() {{ "{sys.executable}" -m divtool "$@"; }}; {line}'
         return subprocess.run(["bash", "-c", script], capture_output=True, cwd=tmp_path, timeout=300)
+
+    return run
+
+
+@pytest.fixture
+def on_terminal(tmp_path: Path) -> Callable[..., str]:
+    """Run `divtool ARGUMENTS` with standard error on a terminal of so many columns; what came there."""
+
+    def run(columns: int, *arguments: str, **environment: str) -> str:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        known = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+        with subprocess.Popen(
+            [sys.executable, "-m", "divtool", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            cwd=tmp_path,
+            env={**known, "TERM": "xterm-256color", **environment},
+        ):
+            os.close(theirs)
+            said = b""
+            with suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:  # an end of its own is an error
+                while block := terminal.read(1 << 16):
+                    said += block
+        return said.decode()
 
     return run

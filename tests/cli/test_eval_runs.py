@@ -104,7 +104,7 @@ def test_runs_stand_side_by_side_with_the_verdicts_first(divtool: Any, runs: Non
     assert "decoding" not in heads["rich"]["note"]
     shown = done.stderr.decode()
     assert shown.index("more diverse") < shown.index("pool: value (delta against poor")
-    assert [line.split()[:4] for line in shown.splitlines() if line.startswith(" metric")] == [
+    assert [line.split()[:4] for line in shown.splitlines() if line.startswith("metric")] == [
         ["metric", "poor", "rich", "mid"]
     ]
     assert "warning: mid: decoding differs" in shown
