@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .cleaning import ascii_only, clean
+from .layout import GAP, Column, Laid, cut, lay_out, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .layout import Column, Laid
-
 # A bar does not take over what others write: rich would read it for colours and links.
-ASIDE = {"redirect_stdout": False, "redirect_stderr": False}
+ASIDE: Mapping[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
 # Numbers nearer to 0 are rounding.
 _ROUNDING = 1e-12
 _MOST_IN_CELL = 200
@@ -73,7 +72,11 @@ def error(text: str) -> None:
 
 
 def _line(text: str, style: str) -> None:
-    stderr().print(_shown_on(stderr(), clean(text)), style=style)
+    _print(stderr(), clean(text), style)
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    console.print(_shown_on(console, text), style=style)
 
 
 def _shown_on(console: Console, text: str) -> str:
@@ -94,47 +97,54 @@ def table(title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[A
 
 def print_table(console: Console, title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> None:
     """A table on a console: as wide as a terminal is, as wide as it needs elsewhere."""
-    from .layout import GAP, Column, lay_out, wrapped
-
-    terminal = console.file.isatty()
-    width = console.width if terminal else None
-    known = [column if isinstance(column, Column) else Column(column) for column in columns]
-    laid = lay_out(known, [[_cell(console, value) for value in row] for row in rows], width)
+    width = _width(console)
+    laid = _laid(console, columns, rows)
     if title:
-        title = _shown_on(console, clean(title, _MOST_IN_CELL))
-        for place, line in enumerate([title] if width is None else wrapped(title, width - GAP)):
-            # Set in, so that no name can begin a line of its own.
-            console.print(" " * GAP * (place > 0) + line, style="bold")
-    _print_laid(console, laid, terminal=terminal)
+        _print_title(console, clean(title, _MOST_IN_CELL), width)
+    for line in laid.head:
+        _print(console, (" " * GAP).join(line).rstrip(), "bold")
+    if laid.head and width is not None:
+        _print(console, "─" * laid.width, "dim")
+    for line in laid.rows:
+        _print_row(console, line)
     if laid.left_out:
-        console.print(f"(no room for: {', '.join(laid.left_out)})", style="dim")
+        for line in wrapped(f"(no room for: {', '.join(laid.left_out)})", console.width):
+            _print(console, line, "dim")
     console.print()
 
 
-def fits(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether a table has room on standard error with all that it has."""
-    from .layout import Column, lay_out
-
-    if not stderr().file.isatty():
-        return True
-    laid = lay_out([Column(clean(name)) for name in columns], [[_cell(stderr(), v) for v in row] for row in rows], stderr().width)
-    return bool(laid.head)
+def fits(columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether a table has room on standard error without its rows being stacked."""
+    return bool(_laid(stderr(), columns, rows).head)
 
 
-def _print_laid(console: Console, laid: Laid, *, terminal: bool) -> None:
+def _width(console: Console) -> int | None:
+    return console.width if console.file.isatty() else None
+
+
+def _laid(console: Console, columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> Laid:
+    known = [column if isinstance(column, Column) else Column(clean(column, _MOST_IN_CELL)) for column in columns]
+    return lay_out(known, [[_cell(console, value) for value in row] for row in rows], _width(console))
+
+
+def _print_title(console: Console, title: str, width: int | None) -> None:
+    if width is None:
+        _print(console, title, "bold")
+        return
+    for place, line in enumerate(wrapped(title, width - GAP)):
+        # Set in, so that no name can begin a line of its own.
+        _print(console, " " * GAP * (place > 0) + cut(line, width - GAP), "bold")
+
+
+def _print_row(console: Console, cells: Sequence[str]) -> None:
     from rich.text import Text
 
-    from .layout import GAP
-
-    for line in laid.head:
-        console.print(_shown_on(console, (" " * GAP).join(line).rstrip()), style="bold")
-    if laid.head and terminal:
-        console.print(_shown_on(console, "─" * laid.width), style="dim")
-    for line in laid.rows:
-        cells = [Text(_shown_on(console, cell), _TONES.get(cell.strip(), "")) for cell in line]
-        text = Text(" " * GAP).join(cells)
-        text.rstrip()
-        console.print(text)
+    if len(cells) == 1:  # It heads a stacked row.
+        _print(console, cells[0], "bold")
+        return
+    text = Text(" " * GAP).join([Text(_shown_on(console, cell), _TONES.get(cell.strip(), "")) for cell in cells])
+    text.rstrip()
+    console.print(text)
 
 
 def _cell(console: Console, value: Any) -> Any:

@@ -126,7 +126,9 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[Any]], width: int
         rows: Cells of text, of lines of text, or marks.
         width: Columns of the screen; None for a file, where lines may have any length.
     """
-    held = [_Cells(column, [row[place] for row in rows], _is_numeric(place, rows)) for place, column in enumerate(columns)]
+    held = [
+        _Cells(column, [row[place] for row in rows], _is_numeric(place, rows)) for place, column in enumerate(columns)
+    ]
     if width is None:
         return _table(held, len(rows), [])
     left_out: list[str] = []
@@ -159,10 +161,14 @@ def _fit(held: Sequence[_Cells], width: int, *, soft: bool) -> bool:
         wide = [column for column in held if column.width > (column.soft if soft else column.least)]
         if not wide:
             return False
-        # Drawings and heads give way before words, and words before names.
-        max(wide, key=lambda column: (column.drawn or column.right, column.column.kind == "words", column.width)).width -= 1
+        max(wide, key=_gives).width -= 1
         excess -= 1
     return True
+
+
+def _gives(column: _Cells) -> tuple[bool, bool, int]:
+    """Drawings and heads give way before words, and words before names; of each the widest."""
+    return column.drawn or column.right, column.column.kind == "words", column.width
 
 
 def _table(held: Sequence[_Cells], n: int, left_out: list[str]) -> Laid:

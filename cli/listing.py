@@ -76,10 +76,12 @@ def metrics(as_json: AsJson = False) -> None:
 
 
 def _export(names: str) -> None:
-    from ..core.jsonl import dumps
+    from ..core.jsonl import RecordWriter
     from ..core.targets.builtin import export
 
-    _write(dumps(record).decode().rstrip("\n") for record in export(names))
+    with RecordWriter("-") as writer:  # in UTF-8, whatever the terminal's encoding
+        for record in export(names):
+            writer.write(record)
 
 
 def _entries(entries: Iterable[object], as_json: bool) -> None:
@@ -115,14 +117,10 @@ def _write(lines: Iterable[str]) -> None:
 
 
 def _show(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    """On a terminal; names stay whole, to be typed."""
+    from . import console
+    from .layout import Column
 
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        view.add_column(column, style="cyan" if column == "name" else None, no_wrap=column == "name")
-    for row in rows:
-        view.add_row(*(escape(row[column]) for column in columns))
-    Console().print(view)
+    drops = {"takes": 3, "null": 2, "source": 1}
+    heads = [Column(name, drops.get(name, 0), "whole" if name == "name" else "words") for name in columns]
+    console.print_table(console.stdout(), "", heads, [[row[name] for name in columns] for row in rows])

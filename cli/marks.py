@@ -1,4 +1,4 @@
-"""Numbers drawn with characters: bars, intervals beside zero, histograms. Each takes the width that a table has left."""
+"""Numbers drawn with characters: bars, intervals beside zero, histograms; as wide as a table has room."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import console
 from .cleaning import clean
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _BAR = 20  # columns, so that the words fit beside it
+_LIVE: Mapping[str, Any] = {"refresh_per_second": 10, **console.ASIDE}
 
 
 def _none_there() -> int:
@@ -60,9 +61,7 @@ class SamplingBar:
         if sys.stderr.isatty():
             from rich.live import Live
 
-            with Live(
-                get_renderable=self.frame, console=console.stderr(), refresh_per_second=10, transient=True, **console.ASIDE
-            ):
+            with Live(get_renderable=self.frame, console=console.stderr(), transient=True, **_LIVE):
                 yield
         else:
             yield

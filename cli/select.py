@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,12 @@ from ..core.errors import DivtoolError, UsageError
 from . import console
 from . import options as o
 from . import select_options as s
-from .layout import Column
-from .marks import Bar
+from .funnel_table import show_funnel
 from .pair_audit import show_audit
 
 if TYPE_CHECKING:
     from ..core.jsonl import Row
     from ..core.selection.formats import PairWriter
-    from ..core.selection.funnel import Stage
     from ..core.selection.job import Selected
 
 # Options of every method; the others belong to the methods whose class of options has a field of their name.
@@ -243,7 +241,7 @@ def write_report(path: Path, content: dict[str, object]) -> None:
 
 
 def _show(selected: Selected) -> None:
-    _show_funnel(selected.stages)
+    show_funnel(selected.stages)
     for table in selected.tables:
         console.table(*table)
     if selected.audit is not None:
@@ -263,34 +261,3 @@ def _show_format(writer: PairWriter) -> None:
         console.warn(warning)
     if lines:
         console.note("\n".join(lines))
-
-
-def _show_funnel(stages: Sequence[Stage]) -> None:
-    """What each stage kept: a bar against the most that were ever counted in its unit, a mark at what came in."""
-    most: dict[str, int] = {}
-    for stage in stages:
-        most[stage.unit] = max(most.get(stage.unit, 1), stage.entered)
-    columns = (
-        Column("stage", kind="words"),
-        "entered",
-        "kept",
-        Column("kept, │ entered", drop=1),
-        Column("counts", drop=2),
-        Column("mostly dropped for", drop=3, kind="words"),
-    )
-    rows = [
-        (
-            stage.name,
-            stage.entered,
-            stage.kept,
-            Bar(stage.kept / most[stage.unit], stage.entered / most[stage.unit]),
-            stage.unit,
-            _reasons(stage.dropped.most_common(2)),
-        )
-        for stage in stages
-    ]
-    console.table("Funnel", columns, rows)
-
-
-def _reasons(dropped: list[tuple[str, int]]) -> str:
-    return ", ".join(f"{reason} {n:,}" for reason, n in dropped)

@@ -33,7 +33,8 @@ class Distribution:
         counts: Responses in ten bins of equal width from minimum to maximum; one bin where all are equal.
         spearman: Rank correlation with the length in words, over all responses; None where there is none, below 30
             responses for one.
-        follows: What it does with length: ``favours long``, ``favours short``, ``little``, ``length itself``, or why that is not known.
+        follows: What it does with length: ``favours long``, ``favours short``, ``little``, ``length itself``, or why
+            that is not known.
     """
 
     name: str

@@ -116,7 +116,7 @@ def test_many_runs_get_a_line_each(divtool: Any, tmp_path: Path) -> None:
         _write(tmp_path / f"{seed}.jsonl", seed=seed)
     done = divtool("eval", *(part for n in range(7) for part in ("--run", f"r{n}={n}.jsonl")), *_POOL)
     assert done.returncode == 0, done.stderr
-    assert b" run   distinct_1" in done.stderr
+    assert b"\nrun  distinct_1" in done.stderr
     assert {record["run"] for record in _records(done.stdout)} >= {f"r{n}" for n in range(7)}
 
 

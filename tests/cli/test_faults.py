@@ -130,7 +130,7 @@ def test_what_a_library_makes_of_ctrl_c(tmp_path: Path, made: str, status: int, 
     """An import in C code may turn `KeyboardInterrupt` into an error of its own; a callback may swallow it."""
     code = (
         "import os, signal\nfrom divtool.cli import main\n"
-        "def command():\n"
+        "def command(**_):\n"
         "    try:\n        os.kill(os.getpid(), signal.SIGINT)\n"
         f"    except KeyboardInterrupt:\n        {made}\n"
         "main.app = command\nmain.main()"

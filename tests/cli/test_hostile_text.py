@@ -99,7 +99,9 @@ COMMANDS: dict[str, Command] = {
     "bad line": in_file("{\n" + EVIL, *ECHO, "FILE"),
     "skipped": in_file(f"{{\n{PROMPT}\n", *ECHO, "--on-error", "skip", "FILE"),
     "sampled": in_file(PROMPT, *ECHO, "FILE", "-o", "FILE.out"),
-    "personas": in_file(EVIL, *ECHO, "--builtin", "scenes", "--count", "1", "--strategy", "persona", "--personas", "FILE"),
+    "personas": in_file(
+        EVIL, *ECHO, "--builtin", "scenes", "--count", "1", "--strategy", "persona", "--personas", "FILE"
+    ),
     "scored": in_file(responses(), "score", "FILE", "--summary"),
     "report of length": in_file(responses(40), "score", "FILE", "--report", "FILE.bias"),
     "prompt comes back": said("score", stdin=responses(4) + responses(2)),
@@ -113,7 +115,9 @@ COMMANDS: dict[str, Command] = {
         responses(12), "eval", "--task", "pool", "--metrics", "distinct_1", "--run", f"{EVIL.replace('=', '')}=FILE",
         "--baseline", "FILE",
     ),
-    "guarded": in_file(responses(12), "eval", "--task", "pool", "--metrics", "distinct_1", "FILE", "--fail-under", EVIL),
+    "guarded": in_file(
+        responses(12), "eval", "--task", "pool", "--metrics", "distinct_1", "FILE", "--fail-under", EVIL
+    ),
     "spec": in_file(SPEC, "random-audit", "--spec", "FILE", "--model", "./none"),
     "spec of a list": in_file(json.dumps({"prompt": EVIL, EVIL: 1}), "random-audit", "--spec", "FILE"),
     "audited": in_file(
@@ -154,7 +158,19 @@ def test_a_terminal_hears_only_our_own_controls(on_terminal: Any, tmp_path: Path
             Path(argument).write_text(SPEC)
     shown = on_terminal(80, *arguments)
     assert "\x1b[" in shown
-    for evil in ("\x1b[35;43m", "\x1b]", "\x1bP", "\x9b", "\x08", "\u2028", "\x85", "\u202e", "\u2066", "\u200f", "\x7f"):
+    for evil in (
+        "\x1b[35;43m",
+        "\x1b]",
+        "\x1bP",
+        "\x9b",
+        "\x08",
+        "\u2028",
+        "\x85",
+        "\u202e",
+        "\u2066",
+        "\u200f",
+        "\x7f",
+    ):
         assert evil not in shown
     plain = OWN.sub("", shown).replace("\r\n", "\n")
     check(plain.replace("\u200b", ""))

@@ -23,5 +23,5 @@ def test_the_table_is_sorted_by_strength_and_fits(capsys: pytest.CaptureFixture[
     assert names == ["within_distinct_4", "maas", "[red]x", "dd_mean"]
     best = next(row for row in rows if row and row[0] == "within_distinct_4")
     assert best[1:] == ["+", "+1.00", "[1.00,", "1.00]", "+1.00", "+0.57", "100%", "favours", "long"]
-    assert next(row[2:] for row in rows if row and row[0] == "dd_mean") == ["–", "–", "–", "–", "constant"]
+    assert next(row[2:] for row in rows if row and row[0] == "dd_mean") == ["–", "–", "–", "–", "–", "constant"]
     assert max(map(len, printed.splitlines())) <= 120

@@ -365,7 +365,7 @@ def test_markup_and_escapes_of_a_prompt_are_text(audit: Any, even: str, tmp_path
     (tmp_path / "t.jsonl").write_text(json.dumps(record))
     _, stderr = audit("--model", even, "--spec", "t.jsonl")
     assert "[/x]: 2 options" in stderr
-    assert "Draw [/b] [bold]one[/bold] \\x1b[31m\\x9b" in stderr
+    assert "Draw [/b] [bold]one[/bold] \\x1b[31m\\u202e" in stderr
 
 
 def test_resume_takes_no_record_of_another_prompt_or_number_format(audit: Any, even: str, tmp_path: Path) -> None:

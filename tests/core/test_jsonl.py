@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -165,6 +166,16 @@ def test_no_nan_reaches_a_file(value: object) -> None:
     with pytest.raises(ValueError, match="NaN"):
         dumps({"a": value})
     assert dumps({"a": None, "b": 1.0}) == b'{"a":null,"b":1.0}\n'
+
+
+def test_what_a_terminal_obeys_is_escaped_and_nothing_else() -> None:
+    obeyed = "\x7f\x80\x9b\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"
+    for character in obeyed:
+        line = dumps({f"k{character}": f"a\\{character}b"})
+        assert line.isascii()
+        assert json.loads(line) == {f"k{character}": f"a\\{character}b"}
+    kept = "é\xa0\xc3\u2010\u2027\u202f\u2065\u206a中\u200d🙂"
+    assert dumps({"a": kept}) == f'{{"a":"{kept}"}}\n'.encode()
 
 
 def test_missing_folder_and_unwritable_file_are_one_line(tmp_path: Path) -> None:
