@@ -102,14 +102,15 @@ def print_table(console: Console, title: str, columns: Sequence[str | Column], r
     if title:
         _print_title(console, clean(title, _MOST_IN_CELL), width)
     for line in laid.head:
-        _print(console, (" " * GAP).join(line).rstrip(), "bold")
+        if any(map(str.strip, line)):
+            _print(console, (" " * GAP).join(line).rstrip(), "bold")
     if laid.head and width is not None:
         _print(console, "─" * laid.width, "dim")
     for line in laid.rows:
         _print_row(console, line)
     if laid.left_out:
-        for line in wrapped(f"(no room for: {', '.join(laid.left_out)})", console.width):
-            _print(console, line, "dim")
+        left_out = wrapped(f"(no room for: {', '.join(laid.left_out)})", console.width)
+        _print(console, "\n".join(left_out), "dim")
     console.print()
 
 

@@ -15,7 +15,8 @@ from .cleaning import clean
 if TYPE_CHECKING:
     from rich.table import Table
 
-_BAR = 20  # columns, so that the words fit beside it
+# Columns of the bar: so many at most, and a share of the terminal, so that the words fit beside it.
+_BAR, _SHARE = 20, 8
 _LIVE: Mapping[str, Any] = {"refresh_per_second": 10, **console.ASIDE}
 
 
@@ -74,7 +75,8 @@ class SamplingBar:
         from rich.text import Text
 
         now = time.monotonic()
-        bar = ProgressBar(self._total or None, self._there() + self._done, _BAR, animation_time=now)
+        width = min(_BAR, console.stderr().width // _SHARE)
+        bar = ProgressBar(self._total or None, self._there() + self._done, width, animation_time=now)
         words = [*self._counts(), self._speed(now), self._time(now), self._troubles()]
         view = Table.grid(padding=(0, 2))
         view.add_row(bar, Text("  ".join(map(clean, filter(None, words))), no_wrap=True, overflow="ellipsis"))

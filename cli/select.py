@@ -259,5 +259,5 @@ def _show_format(writer: PairWriter) -> None:
     warnings, lines = writer.conclude()
     for warning in warnings:
         console.warn(warning)
-    if lines:
-        console.note("\n".join(lines))
+    for line in lines:
+        console.note(line)

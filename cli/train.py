@@ -10,6 +10,7 @@ from . import console
 from . import keeping_options as kept
 from . import options as o
 from . import train_options as t
+from .layout import Column
 
 
 def train(
@@ -144,4 +145,4 @@ def train(
     with one_line(output):
         report = run(job, getattr(import_module(f"..core.{module}", __package__), runner), keeping)
     if report.rows:
-        console.table(report.title, ("", ""), report.rows)
+        console.table(report.title, (Column("", kind="words"), Column("", kind="words")), report.rows)

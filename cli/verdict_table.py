@@ -71,11 +71,11 @@ def show_verdicts(records: Rows) -> None:
         Column("quality", drop=1, kind="words"),
         Column("words", kind="words"),
     )
-    names = [row[:2] for row in rows]
+    names = list(zip(*rows, strict=True))[:2]
     # What is the same in every row is said once.
-    same = [place for place in (0, 1) if len({name[place] for name in names}) == 1]
-    title = ": ".join([*(names[0][place] for place in same), title])
-    kept = [place for place in range(len(columns)) if place not in same]
+    said = [place for place, column in enumerate(names) if len(set(column)) == 1]
+    title = ": ".join([*(rows[0][place] for place in said), title])
+    kept = [place for place in range(len(columns)) if place not in said]
     console.table(title, [columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
     _show_guarded(records)
 

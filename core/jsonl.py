@@ -66,13 +66,30 @@ def dumps(record: Record) -> bytes:
     Raises:
         ValueError: The record holds NaN or an infinity, which JSON does not have.
     """
-    line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+    line = _encoded(record, orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
     # orjson writes NaN as null in silence; a metric that lets one through is a bug and must not look undefined.
     if b"null" in line and _holds_nan(record):
         raise ValueError(f"a record holds NaN or an infinity: {line[:200]!r}")
     if line.isascii() and b"\x7f" not in line:
         return line
     return _OBEYED.sub(lambda found: b"\\u%04x" % ord(found.group().decode()), line)
+
+
+def _encoded(value: Any, option: int) -> bytes:
+    try:
+        return orjson.dumps(value, option=option)
+    except TypeError:
+        # A name of the command line whose bytes are no text.
+        return orjson.dumps(_as_text(value), option=option)
+
+
+def _as_text(value: Any) -> Any:
+    """The value with U+FFFD for every byte that is no UTF-8."""
+    if isinstance(value, str):
+        return "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= c <= "\udfff" else c for c in value)
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(held) for key, held in value.items()}
+    return [_as_text(held) for held in value] if isinstance(value, (list, tuple)) else value
 
 
 def _holds_nan(value: Any) -> bool:
@@ -445,7 +462,7 @@ class _Seen:
 
 def short_hash(value: Any) -> int:
     """A 64-bit hash of a JSON value that is the same on every machine."""
-    canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    canonical = _encoded(value, orjson.OPT_SORT_KEYS)
     return int.from_bytes(hashlib.blake2b(canonical, digest_size=8).digest(), "big")
 
 

@@ -165,7 +165,7 @@ def _loaded(name: str, source: str, options: LoadOptions, device: torch.device) 
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, device_map={"": device}, trust_remote_code=options.trust_remote_code, **extra
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DivtoolError(_not_found(name, error)) from error
     return model
 

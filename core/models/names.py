@@ -21,6 +21,7 @@ def check_model_name(kind: str, name: str) -> None:
         kind: What the name names, for the message: "model", "embedder".
         name: What the user wrote.
     """
+    _check_text(kind, name)
     path = Path(name)
     if path.suffix == ".gguf":
         if not path.is_file():
@@ -31,6 +32,7 @@ def check_model_name(kind: str, name: str) -> None:
 
 def check_adapter(name: str) -> None:
     """Raise `DivtoolError` unless the name is a folder with an adapter, or can be a hub id."""
+    _check_text("adapter", name)
     if not Path(name).is_dir() and not _is_path(name) and name.count("/") == 1:
         return
     try:
@@ -56,6 +58,18 @@ def hub_name(name: str) -> str | None:
         snapshot = _SNAPSHOT.search(Path(name).resolve().as_posix())
         return f"{snapshot[1]}/{snapshot[2]}" if snapshot else None
     return name if _HUB_ID.fullmatch(name) and not name.endswith(".gguf") else None
+
+
+def check_output(path: Path) -> None:
+    """Raise `DivtoolError` for a folder that the libraries could not write."""
+    _check_text("output", str(path))
+
+
+def _check_text(kind: str, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DivtoolError(f"{kind} '{name}': the name is not UTF-8, and libraries cannot open it; rename it") from None
 
 
 def is_local(name: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from ..errors import DivtoolError, UsageError
 from ..jsonl import replacing
-from ..models.names import check_adapter, check_model_name
+from ..models.names import check_adapter, check_model_name, check_output
 from ..models.options import LoadOptions
 from .run_settings import RunSettings
 from .settings import TrainSettings
@@ -219,6 +219,7 @@ def output_of(job: TrainJob[RunSettings]) -> OutputFolder | None:
         check_adapter(job.loading.adapter)
     if job.output is None or job.dry_run:
         return None
+    check_output(job.output)
     output = OutputFolder(job.output, resume=job.resume)
     if output.finished:
         job.tell.note(f"{output.path}: finished already; nothing is left to train")

@@ -96,6 +96,12 @@ COMMANDS: dict[str, Command] = {
     "missing report": said("report", MISSING, "-o", "page.html"),
     "missing spec": said("random-audit", "--spec", MISSING),
     "undecodable": said("score", "nowhere/\udcff\udc9b2J"),
+    "undecodable model": said("sample", "--builtin", "scenes", "--model", "./\udcff\udc9b2J"),
+    "undecodable adapter": said("train", "--method", "sft", "--adapter", "./\udcff", "-o", "out", stdin=responses()),
+    "undecodable folder": said("train", "--method", "sft", "-o", "\udcff", stdin=responses()),
+    "undecodable run": in_file(
+        responses(12), "eval", "--task", "pool", "--metrics", "distinct_1", "--run", "\udcff=FILE"
+    ),
     "bad line": in_file("{\n" + EVIL, *ECHO, "FILE"),
     "skipped": in_file(f"{{\n{PROMPT}\n", *ECHO, "--on-error", "skip", "FILE"),
     "sampled": in_file(PROMPT, *ECHO, "FILE", "-o", "FILE.out"),

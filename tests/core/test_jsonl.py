@@ -178,6 +178,12 @@ def test_what_a_terminal_obeys_is_escaped_and_nothing_else() -> None:
     assert dumps({"a": kept}) == f'{{"a":"{kept}"}}\n'.encode()
 
 
+def test_a_name_that_is_no_text_is_written_all_the_same() -> None:
+    assert json.loads(dumps({"run\udcff": ["é\udc9b.jsonl", 1]})) == {"run\ufffd": ["é\ufffd.jsonl", 1]}
+    with pytest.raises(TypeError):
+        dumps({"a": object()})
+
+
 def test_missing_folder_and_unwritable_file_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(DivtoolError, match="does not exist"):
         RecordWriter(str(tmp_path / "no" / "a.jsonl"))
