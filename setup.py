@@ -13,4 +13,5 @@ _INSIDE = r"\]\((?!https?:|#)[^)]*\)"
 text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
 text = re.sub(rf"!\[[^\]]*{_INSIDE}\n*", "", text)
 text = re.sub(rf"\[([^\]]*){_INSIDE}", r"\1", text)
-setup(long_description=text, long_description_content_type="text/markdown")
+# The name keeps this file out of the wheel: the root is the package, and setuptools takes it for a module.
+setup(script_name="setup.py", long_description=text, long_description_content_type="text/markdown")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..core.errors import DivtoolError, Interrupted
+from ..core.errors import EXTRA_OF, DivtoolError, Interrupted, extra_missing
 from . import console
 from .cleaning import Guard, Said
 from .eval import evaluate
@@ -97,7 +97,13 @@ def main() -> None:
     except BaseException as error:
         if debug and not isinstance(error, (SystemExit, Interrupted)):
             raise
-        _conclude(error, interrupts.heard)
+        _conclude(_lacking(error), interrupts.heard)
+
+
+def _lacking(error: BaseException) -> BaseException:
+    """The error, or where it is a missing module of an extra, the one that says how to install it."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return extra_missing(module) if module in EXTRA_OF else error
 
 
 def _conclude(error: BaseException, interrupted: bool) -> None:

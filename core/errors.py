@@ -64,10 +64,29 @@ class ClosedPipe(DivtoolError):
     exit_code = 0
 
 
-def require_extra(module: str, extra: str, error: type[DivtoolError] = DivtoolError) -> None:
-    """Raise an error with the install line unless a module of an optional extra is there."""
+# The extra that brings a module. Where a part of an extra is there already, as torch often is, the rest is missed late.
+EXTRA_OF = {
+    "accelerate": "models", "bitsandbytes": "models", "gguf": "models", "huggingface_hub": "models", "peft": "models",
+    "psutil": "models", "safetensors": "models", "sentence_transformers": "models", "tokenizers": "models",
+    "torch": "models", "transformers": "models", "datasets": "train", "trl": "train", "altair": "report",
+    "jinja2": "report", "vl_convert": "report", "zstandard": "zstd", "wordfreq": "rarity", "openai": "endpoint",
+}  # fmt: skip
+
+
+def extra_missing(module: str, extra: str | None = None) -> DivtoolError:
+    """An error with the line that installs a module of an optional extra.
+
+    Args:
+        module: As it is imported.
+        extra: The extra that the user wants, where it is a larger one than `EXTRA_OF` says.
+    """
+    return DivtoolError(f"this needs the package {module}: pip install 'divtool[{extra or EXTRA_OF[module]}]'")
+
+
+def require_extra(module: str, extra: str) -> None:
+    """Raise `DivtoolError` with the install line unless a module of an optional extra is there."""
     if find_spec(module) is None:
-        raise error(f"this needs the package {module}: pip install 'divtool[{extra}]'")
+        raise extra_missing(module, extra)
 
 
 def reason(error: Exception) -> str:

@@ -239,8 +239,9 @@ def count_lines(source: str) -> int | None:
 class RecordWriter:
     """Records to a file or to standard output, in blocks that end at a record.
 
-    An existing file is emptied at the first block, not before: a run that fails at once leaves it alone. A block that
-    cannot be written whole is cut to its whole records. What is in a file that somebody removes is saved.
+    An existing file is emptied at the first block, not before: a run that fails at once leaves it alone, and no empty
+    file where there was none. A block that cannot be written whole is cut to its whole records. What is in a file that
+    somebody removes is saved.
 
     Args:
         target: A path, or ``-`` for standard output; ``.gz`` and ``.zst`` are packed, one member a block.
@@ -262,6 +263,7 @@ class RecordWriter:
         self._pack = packer(target)
         self._packed = target.endswith(_PACKED)
         self._owned = target != "-"
+        self._made = self._owned and not os.path.lexists(target)
         self._fd = _open_output(Path(target)) if self._owned else _standard_output()
         self._file = self._owned and stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._fresh = self._file and not append
@@ -325,9 +327,16 @@ class RecordWriter:
         try:
             if self.written or kind is None:
                 self.flush()
+            elif self._made:
+                self._unmake()
         finally:
             if self._owned:
                 self._close()
+
+    def _unmake(self) -> None:
+        """Take the file away that this run made and wrote nothing to, unless it is somebody else's by now."""
+        if not is_removed(self._fd, Path(self._name)) and not os.fstat(self._fd).st_size:
+            Path(self._name).unlink(missing_ok=True)
 
     def _close(self) -> None:
         try:

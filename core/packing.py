@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from typing import IO, Any
 
-from .errors import UsageError
+from .errors import require_extra
 
 _BLOCK = 1 << 16
 
@@ -57,10 +57,9 @@ def unpacking_errors() -> tuple[type[Exception], ...]:
 
 
 def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise UsageError(".zst files need the extra: pip install 'divtool[zstd]'") from None
+    require_extra("zstandard", "zstd")
+    import zstandard
+
     return zstandard
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from math import log10
 from pathlib import Path
 
-from ..errors import InputError, UsageError, require_extra
+from ..errors import InputError, require_extra
 from .text import function_words, words
 
 Frequency = Callable[[str], float]
@@ -37,9 +37,9 @@ def wordfreq_frequency() -> Frequency:
     """English frequencies of the `wordfreq` package.
 
     Raises:
-        UsageError: The package is not installed.
+        DivtoolError: The package is not installed.
     """
-    require_extra("wordfreq", "rarity", UsageError)
+    require_extra("wordfreq", "rarity")
     from wordfreq import word_frequency
 
     return lambda word: float(word_frequency(word, "en"))

@@ -120,7 +120,7 @@ class OutputFolder:
     """The adapter's folder, with the checkpoints of an unfinished run below it.
 
     Args:
-        path: The folder; it is made if need be.
+        path: The folder; `begin` makes it if need be.
         resume: Whether the run wants to go on from what is there.
 
     Raises:
@@ -147,10 +147,14 @@ class OutputFolder:
         return self.work / "run.json"
 
     def _probe(self) -> None:
+        """Try whether the folder can be written; it is made by `begin`, so that a run that fails before leaves none."""
+        made = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+            if made:
+                self.path.rmdir()
         except OSError as error:
             raise DivtoolError(
                 f"{self.path}: cannot be written ({error.strerror}); name another folder with -o"
@@ -168,7 +172,7 @@ class OutputFolder:
         Raises:
             DivtoolError: The unfinished run there is another one; what differs is named.
         """
-        self.work.mkdir(exist_ok=True)
+        self.work.mkdir(parents=True, exist_ok=True)
         wanted = json.loads(json.dumps(identity))
         if self._identity.is_file():
             self._compare(json.loads(self._identity.read_bytes()), wanted)

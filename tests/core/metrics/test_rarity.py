@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from divtool.core.errors import InputError, UsageError
+from divtool.core.errors import DivtoolError, InputError
 from divtool.core.metrics.rarity import content_frequencies, unigram_frequency, word_rarity, wordfreq_frequency
 
 
@@ -63,5 +63,5 @@ def test_bad_files(tmp_path: Path, content: bytes, fault: str) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("divtool.core.errors.find_spec", lambda module: None)
-    with pytest.raises(UsageError, match=r"divtool\[rarity\]"):
+    with pytest.raises(DivtoolError, match=r"divtool\[rarity\]"):
         wordfreq_frequency()
