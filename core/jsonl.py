@@ -17,7 +17,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -335,8 +335,10 @@ class RecordWriter:
 
     def _unmake(self) -> None:
         """Take the file away that this run made and wrote nothing to, unless it is somebody else's by now."""
-        if not is_removed(self._fd, Path(self._name)) and not os.fstat(self._fd).st_size:
-            Path(self._name).unlink(missing_ok=True)
+        own = os.fstat(self._fd)
+        with suppress(FileNotFoundError):
+            if not own.st_size and os.path.samestat(own, os.stat(self._name)):
+                os.unlink(self._name)
 
     def _close(self) -> None:
         try:

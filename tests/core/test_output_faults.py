@@ -148,3 +148,34 @@ def test_a_pipe_is_no_file_to_save(tmp_path: Path) -> None:
         with RecordWriter(str(pipe)) as writer:
             writer.write({"n": 1})
         assert reader.communicate(timeout=20)[0] == b'{"n":1}\n'
+
+
+def _fail(writer: RecordWriter) -> None:
+    with pytest.raises(DivtoolError, match="at once"), writer:
+        raise DivtoolError("at once")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst"])
+def test_a_run_that_fails_at_once_leaves_no_file_and_none_emptied(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    _fail(RecordWriter(str(path)))
+    assert not path.exists()
+    path.write_bytes(b"kept")
+    _fail(RecordWriter(str(path)))
+    assert path.read_bytes() == b"kept"
+
+
+def test_a_file_that_another_run_put_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    first = RecordWriter(str(path))
+    path.rename(tmp_path / "moved.jsonl")
+    path.touch()
+    _fail(first)
+    assert path.exists()
+
+
+def test_an_empty_file_that_was_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.touch()
+    _fail(RecordWriter(str(path)))
+    assert path.exists()
