@@ -8,7 +8,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,12 @@ CHATML = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 _WORDS = "the a river stone bird walked slowly under old bridge and sang while night fell over quiet town it was cold"
+_ROW = (
+    "time year people way day man thing woman life child world school state family student group country problem hand "
+    "part place case week company system program question work night point home water room mother area money story "
+    "fact month lot right study book eye job word business issue side kind head house service friend father power hour "
+    "game line end member law car city name team minute idea body"
+)
 _loaded = 0
 
 
@@ -52,8 +58,8 @@ def _embedded_model(tmp_path_factory: pytest.TempPathFactory) -> None:
             converted(packaged, lambda _: None)
 
 
-def make_tokenizer(vocabulary: int, folder: Path) -> int:
-    """Write a byte-level BPE tokenizer with a ChatML template; the answer is its size."""
+def make_tokenizer(vocabulary: int, folder: Path, words: Iterable[str] = ()) -> int:
+    """Write a byte-level BPE tokenizer with a ChatML template, which learns words besides; the answer is its size."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -65,7 +71,7 @@ def make_tokenizer(vocabulary: int, folder: Path) -> int:
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
     )
-    made.train_from_iterator([_WORDS, "user assistant system", *_WORDS.split()], trainer)
+    made.train_from_iterator([_WORDS, "user assistant system", *_WORDS.split(), *words], trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=made, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|pad|>"
     )
@@ -191,6 +197,77 @@ def _make_table_model(folder: Path, answers: dict[str, float]) -> str:
 def make_table_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Makes a model with a given law over answers of one token: `make_table_model({"7": 1.0})` gives its folder."""
     return lambda answers: _make_table_model(tmp_path_factory.mktemp("table-model"), answers)
+
+
+def _make_chain_model(folder: Path) -> str:
+    """Write a model that answers with some 40 known words; the answer is the path.
+
+    A chain over a long row of words: each is followed by one of the next nine, and the last ones by the end, so that
+    the answers to a prompt differ much in their words and little in their length. A layer of small random weights
+    on top can be trained.
+    """
+    import math
+
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    # One word in three spellings is three states of the chain, and one type to the metrics.
+    row = [spelled for word in _ROW.split() for spelled in (f" {word}", f" {word.title()}", f" {word.upper()}")]
+    random.Random(0).shuffle(row)
+    size = make_tokenizer(4000, folder, [*row, row[0].strip()])
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    opening, *states = (tokenizer.encode(text, add_special_tokens=False) for text in ("\n", row[0].strip(), *row[1:]))
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=size, intermediate_size=32, num_hidden_layers=1, num_attention_heads=1,
+        num_key_value_heads=1, head_dim=16, max_position_embeddings=1024, tie_word_embeddings=False, bos_token_id=0,
+        eos_token_id=1, pad_token_id=2, initializer_range=0.02,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config)
+    table = torch.full((size, size), -9.0)  # [what follows, after what]
+    table[states[0][0], opening[0]] = 9.0
+    for place, (state,) in enumerate(states):
+        following = states[place + 1 : place + 10]
+        table[[token for (token,) in following] if len(following) == 9 else [1], state] = 0.0
+    with torch.no_grad():
+        model.get_input_embeddings().weight.copy_(torch.eye(size))
+        model.lm_head.weight.copy_(table / math.sqrt(size))
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def make_chain_model() -> Any:
+    """Makes a model that answers with some 40 known words: `make_chain_model(folder)`."""
+    return _make_chain_model
+
+
+def _make_encoder(folder: Path) -> str:
+    """Write a BERT of one layer, 16 wide, which knows the words of the made models; the answer is the path."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    words = dict.fromkeys((*_WORDS.split(), *letters, *(f"##{c}" for c in letters), *".,!?"))
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    (folder / "vocab.txt").write_text("\n".join(tokens))
+    BertTokenizerFast.from_pretrained(folder, model_max_length=128).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(tokens), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=128, initializer_range=0.5,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def make_encoder() -> Any:
+    """Makes a small sentence encoder: `make_encoder(folder)`."""
+    return _make_encoder
 
 
 @pytest.fixture
