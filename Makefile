@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | docs | bench | bench-training | clean
+# make setup | demo | test | lint | browser | docs | bench | bench-training | clean
 PYTHON  ?= python3
 BIN     := .venv/bin
 DIVTOOL := $(BIN)/divtool
@@ -6,7 +6,7 @@ STAMP   := .venv/.installed
 # One thread each: the tests' models are small, and threads of several workers wait for each other.
 WORKERS ?= 2
 
-.PHONY: setup demo test lint docs bench bench-training clean
+.PHONY: setup demo test lint browser docs bench bench-training clean
 
 setup: $(STAMP)
 
@@ -21,13 +21,19 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	sh benchmarks/demo.sh $(DIVTOOL) demo
 
-test: setup lint
+test: setup lint browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	sh tests/typecheck.sh $(BIN)/mypy
+
+# The report is tested in a real browser. Debian's is installed where this may be done; without one those tests are skipped.
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	    || { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq && apt-get install -y -qq chromium; } \
+	    || echo "no Chromium: its tests will be skipped"
 
 # A warning, such as a dead link, ends it with a failure once all pages are read.
 docs: setup

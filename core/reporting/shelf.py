@@ -104,14 +104,14 @@ class Shelf:
         scores = _numbers(record.get("scores"))
         if key in entries:
             entries[key].scores.update(scores)
-            return self._pay(found, 12 * len(scores))
-        if len(entries) >= RUN_ENTRIES:
+            self._pay(found, 12 * len(scores))
+        elif len(entries) >= RUN_ENTRIES:
             self.left_out["response"] += 1
-            return None
-        whole = as_text(record.get("response"))
-        entry = Entry(place, Text.of(whole), len(words(whole)), record.get("finish_reason") == "length", scores)
-        entries[key] = entry
-        return self._pay(found, 60 + entry.text.cost + 12 * len(scores))
+        else:
+            whole = as_text(record.get("response"))
+            cut = record.get("finish_reason") == "length"
+            entries[key] = entry = Entry(place, Text.of(whole), len(words(whole)), cut, scores)
+            self._pay(found, 60 + entry.text.cost + 12 * len(scores))
 
     def pair(self, record: Record) -> None:
         """Keep a preference pair."""

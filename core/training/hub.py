@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DivtoolError, UsageError, reason, require_extra
-from .card import portable
+from ..provenance import portable
 
 # What a run leaves in its folder and keeps to itself.
 _OWN = ("checkpoints", "runs")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DivtoolError, reason, unknown_name
-from .card import portable
+from ..provenance import portable
 from .job import OutputFolder, Tell, TrainJob
 from .run_settings import RunSettings
 

@@ -41,7 +41,8 @@ def test_the_page_of_an_evaluation_holds_every_section(files: list[Any]) -> None
     html = render(load(files))
     ids = [attrs["id"] for tag, attrs in Page(html).elements if tag == "section"]
     assert ids == [
-        "results", "plane", "prompts", "words", "values", "parsing", "examples", "run", "definitions", "made",
+        "results", "plane", "prompts", "words", "values", "parsing", "examples", "responses",
+        "run", "definitions", "made",
     ]  # fmt: skip
     for figure in re.findall(r"<figure>.*?</figure>", html, re.DOTALL):
         assert re.search(r'<svg[^>]* role="img".*?<desc id="[^"]+">[^<]{15,}</desc>', figure)
