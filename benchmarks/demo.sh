@@ -23,5 +23,6 @@ run train "$out/pairs.jsonl" --method diverse-ns --learning-rate 1e-4 --sft-weig
 run eval --task aut -n 8 --model smollm2-135m --adapter "$out/adapter" --baseline smollm2-135m \
     --dtype bfloat16 -o "$out/measures.jsonl"
 run report "$out/scored.jsonl" "$out/select.json" "$out/pairs.jsonl" "$out/adapter/train_log.jsonl" \
-    "$out/measures.jsonl" "$out/measures.jsonl.work/aut.run.jsonl" "$out/measures.jsonl.work/aut.baseline.jsonl" \
+    "$out/adapter/divtool_train.json" "$out/measures.jsonl" "$out/measures.jsonl.work/eval.json" \
+    "$out/measures.jsonl.work/aut.run.jsonl" "$out/measures.jsonl.work/aut.baseline.jsonl" \
     -o "$out/report.html"

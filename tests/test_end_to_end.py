@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from .core.reporting.conftest import chromium, visit  # noqa: F401
+from .core.reporting.test_browser import DRAWN, Opener
+
 pytestmark = pytest.mark.model
 
 PIPE = (
@@ -27,7 +30,9 @@ PIPE = (
     "| divtool train --method diverse-ns --audit warn --max-steps 2 --batch-size 2 --grad-accum 1 -o adapter && "
     "divtool eval --task aut --model smollm2-135m --adapter adapter --baseline smollm2-135m --count 6 -n 2 --no-guard "
     "-o measures.jsonl && "
-    "divtool report scored.jsonl select.json pairs.jsonl adapter/train_log.jsonl measures.jsonl -o report.html"
+    "divtool report scored.jsonl select.json pairs.jsonl adapter/train_log.jsonl adapter/divtool_train.json "
+    "measures.jsonl measures.jsonl.work/eval.json measures.jsonl.work/aut.run.jsonl "
+    "measures.jsonl.work/aut.baseline.jsonl -o report.html"
 )
 
 
@@ -124,9 +129,20 @@ def test_measures_have_intervals_and_lengths(job: Path) -> None:
         assert row["baseline"] == "smollm2-135m"
 
 
-def test_report_is_one_page_without_requests(job: Path) -> None:
-    page = (job / "report.html").read_text()
-    assert "<svg" in page
-    assert "http-equiv" in page
-    assert "<script" not in page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_report_opens_in_a_browser(job: Path, visit: Opener, width: int, scheme: str) -> None:  # noqa: F811
+    seen = visit(job / "report.html", width, scheme)
+    pictures = seen.page.evaluate(DRAWN)
+    assert len(pictures) >= 12
+    assert all(picture["width"] > 100 and picture["marks"] >= 3 for picture in pictures)
+    seen.page.get_by_label("Search").fill("the")
+    seen.page.wait_for_function("() => document.querySelectorAll('#reader-list mark').length > 0")
+    seen.page.get_by_label("Sort by").select_option("ttr")
+    seen.page.wait_for_function(
+        "() => document.querySelector('#reader-list .label:not(h3)').textContent.includes('ttr')"
+    )
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.page.pdf(format="A4").startswith(b"%PDF-")
     assert os.path.getsize(job / "report.html") < 10_000_000
+    assert seen.faults == []

@@ -2,7 +2,7 @@
 // Searches and sorts the responses. Texts come in by textContent alone: nothing of them is ever read as markup.
 (() => {
   const data = JSON.parse(document.getElementById("reader-data").textContent);
-  const STEP = 20; // prompts, or single responses, a click
+  const STEP = 24; // responses and pairs that a click shows; of a prompt with more, as many at first
   const form = document.getElementById("reader");
   const list = document.getElementById("reader-list");
   const more = document.getElementById("reader-more");
@@ -120,16 +120,30 @@
     const made = element("li", "example");
     const prompt = element("div", "prompt");
     prompt.append(element("h3", "label", "Prompt"), ...body(data.prompts[group.prompt], terms));
-    const sides = element("div", "sides");
-    for (const item of group.items.filter((item) => item.kind === "response")) sides.append(...card(item, terms));
     made.append(prompt);
+    fill(made, group.items, terms);
+    return made;
+  }
+
+  // The first responses and pairs of a block, and a button for the rest.
+  function fill(made, all, terms) {
+    const now = all.slice(0, STEP), rest = all.slice(STEP);
+    const sides = element("div", "sides");
+    for (const item of now.filter((item) => item.kind === "response")) sides.append(...card(item, terms));
     if (sides.childNodes.length) made.append(sides);
-    for (const item of group.items.filter((item) => item.kind === "pair")) {
+    for (const item of now.filter((item) => item.kind === "pair")) {
       const two = element("div", "sides pair");
       two.append(...card(item, terms));
       made.append(two);
     }
-    return made;
+    if (!rest.length) return;
+    const button = element("button", "more", "Show more to this prompt (" + number.format(rest.length) + " left)");
+    button.type = "button";
+    button.addEventListener("click", () => {
+      button.remove();
+      fill(made, rest, terms);
+    });
+    made.append(button);
   }
 
   function mean(values) {
@@ -177,12 +191,18 @@
   }
 
   function extend() {
-    const next = groups.slice(shown, shown + STEP);
+    let end = shown, size = 0;
+    while (end < groups.length && (end === shown || size + groups[end].items.length <= STEP)) {
+      size += groups[end].items.length;
+      end += 1;
+    }
+    const next = groups.slice(shown, end);
     const made = next.map((group) => block(group, terms));
     list.append(...made);
     shown += next.length;
     more.hidden = shown >= groups.length;
-    more.textContent = "Show more (" + number.format(groups.length - shown) + " left)";
+    const left = groups.slice(shown).reduce((sum, group) => sum + group.items.length, 0);
+    more.textContent = "Show more (" + number.format(left) + " left)";
     return made[0];
   }
 

@@ -178,13 +178,20 @@ def test_by_keyboard(stories: Visit) -> None:
 
 
 def test_more_comes_with_a_click(write: Writer, tmp_path: Path, visit: Opener) -> None:
-    write_report([write("r.jsonl", [response(i, 0) for i in range(45)])], tmp_path / "r.html")
+    many = [response(0, j) for j in range(60)]
+    write_report([write("r.jsonl", [*(response(i, 0) for i in range(1, 45)), *many])], tmp_path / "r.html")
     seen = visit(tmp_path / "r.html")
-    assert seen.page.locator("#reader-list > li").count() == 20
-    seen.page.get_by_role("button", name="Show more (25 left)").click()
-    seen.page.get_by_role("button", name="Show more (5 left)").click()
-    assert seen.page.locator("#reader-list > li").count() == 45
+    cards = seen.page.locator("#reader-list .side")
+    assert cards.count() == 24
+    seen.page.get_by_role("button", name="Show more (80 left)").click()
+    assert cards.count() == 44
+    seen.page.get_by_role("button", name="Show more (60 left)").click()
+    assert cards.count() == 44 + 24
     assert seen.page.locator("#reader-more").is_hidden()
+    seen.page.get_by_role("button", name="Show more to this prompt (36 left)").click()
+    seen.page.get_by_role("button", name="Show more to this prompt (12 left)").click()
+    assert cards.count() == 104
+    assert seen.page.get_by_role("button", name="Show more").count() == 0
 
 
 def test_hostile_text_does_nothing(hostile_files: list[Path], tmp_path: Path, visit: Opener) -> None:  # noqa: F811
