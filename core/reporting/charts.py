@@ -85,6 +85,11 @@ def told_apart(labels: Sequence[str], limit: int) -> list[str]:
     return apart
 
 
+def _whole(largest: float) -> str:
+    """The format of an axis of counts: as they are, or in thousands and millions where they are long."""
+    return "~s" if largest >= 1e5 else ",~f"
+
+
 def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Plot:
     """Bars of what each selection stage kept, over what entered it.
 
@@ -106,7 +111,7 @@ def funnel(stages: Sequence[tuple[str, str, float, float]]) -> Plot:
         title=None,
         axis=alt.Axis(ticks=False, domain=False, labelPadding=8),
     )
-    x = alt.X("kept:Q", title=None, scale=span, axis=alt.Axis(tickCount=4, format="~s"))
+    x = alt.X("kept:Q", title=None, scale=span, axis=alt.Axis(tickCount=4, format=_whole(top)))
     color = alt.Color(
         "unit:N",
         title=None,
@@ -143,9 +148,10 @@ def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title:
     ]
     names = [cut(name, 30) for name in series]
     legend = alt.Legend(symbolType="square", symbolOpacity=1) if len(names) > 1 else None
-    axis = alt.Axis(tickCount=6, tickMinStep=1, format="~s")
+    most = max(row["n"] for row in rows)
+    axis = alt.Axis(tickCount=6, tickMinStep=1, format=_whole(max(map(abs, edges))))
     x = alt.X("at:Q", title=title, scale=alt.Scale(nice=False, zero=False), axis=axis)
-    y = alt.Y("n:Q", title="pairs", axis=alt.Axis(tickCount=4, format="~s")).stack(None)
+    y = alt.Y("n:Q", title="pairs", axis=alt.Axis(tickCount=4, format=_whole(most))).stack(None)
     color = alt.Color("series:N", title=None, scale=named_scale(names, COLORS), legend=legend)
     dash = alt.StrokeDash("series:N", scale=named_scale(names, DASHES), legend=None)
     base = inline(rows)
@@ -219,8 +225,9 @@ def curves(points: Sequence[SeriesPoint], title: str) -> Plot:
     names = list(dict.fromkeys(cut(point.series, 30) for point in points))[: len(COLORS)]
     rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in _thinned(points) if cut(p.series, 30) in names]
     legend = alt.Legend(symbolType="stroke") if len(names) > 1 else None
+    steps = alt.Axis(tickCount=5, format=_whole(max(row["x"] for row in rows)))
     chart = inline(rows).mark_line(strokeWidth=1.8, clip=True, point=len(rows) <= 2).encode(
-        x=alt.X("x:Q", title="step", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=5, format="~s")),
+        x=alt.X("x:Q", title="step", scale=alt.Scale(zero=False, nice=False), axis=steps),
         y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format="~r")),
         color=alt.Color("series:N", title=None, scale=named_scale(names, COLORS), legend=legend),
         strokeDash=alt.StrokeDash("series:N", title=None, scale=named_scale(names, DASHES), legend=legend),
