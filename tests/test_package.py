@@ -166,21 +166,6 @@ def test_changelog_agrees_with_the_version() -> None:
         assert [own] == versions[:1]
 
 
-def _commands(text: str) -> list[str]:
-    """The lines of shell blocks that run divtool on the fake model."""
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if line.startswith("divtool") and "--backend echo" in line]
-
-
-@pytest.mark.parametrize("line", _commands((ROOT / "README.md").read_text()))
-def test_readme_examples_run(line: str, tmp_path: Path) -> None:
-    script = f'set -o pipefail; divtool() {{ "{sys.executable}" -m divtool "$@"; }}; {line}'
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout or (tmp_path / "pairs.jsonl").exists()
-
-
 def test_every_method_and_task_is_in_the_readme_or_the_docs() -> None:
     from divtool.core.catalog import METHODS, PROMPT_SETS, TASKS
 
