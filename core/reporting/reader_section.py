@@ -51,7 +51,7 @@ def _lead(shelf: Shelf, data: Mapping[str, Any], responses: int, pairs: int) -> 
         rule = (
             f"shares more than {percent(SAME_TEXT)} of its 5-grams of words with an earlier one of its prompt and run"
         )
-        lead.append(f"{count(marked)} ({share}) nearly repeat another: each {rule}.")
+        lead.append(f"{count(marked)} ({share}) nearly repeat another: each {rule}." if marked else f"None {rule}.")
     return lead
 
 
@@ -86,13 +86,19 @@ def _rows(prompt: int, run: int, entries: Sequence[Entry], names: Sequence[str],
     seen, first = SeenTexts(), []
     rows = []
     for i, entry in enumerate(entries):
-        earlier = seen.add(fivegrams(words(entry.text.text)))
+        earlier = seen.add(_grams(entry.text.text))
         if earlier is None:
             first.append(start + i)
         same = None if earlier is None else first[earlier]
         scores = [entry.scores.get(name) for name in names]
         rows.append([prompt, run, *entry.place, entry.words, int(entry.cut), same, _text(entry.text), scores])
     return rows
+
+
+def _grams(text: str) -> frozenset[int]:
+    """The 5-grams of a text; of one without words, such as an emoji, the text itself."""
+    found = words(text)
+    return fivegrams(found) if found else frozenset([hash(text)])
 
 
 def _pair(pair: PairEntry) -> list[Any]:

@@ -46,25 +46,39 @@
     });
   }
 
+  // A text folded character by character, and where in the text each folded character comes from.
+  function placed(text) {
+    let folded = "", at = 0;
+    const from = [];
+    for (const character of text) {
+      const other = fold(character);
+      for (let i = 0; i < other.length; i += 1) from.push(at);
+      folded += other;
+      at += character.length;
+    }
+    from.push(at);
+    return [folded, from];
+  }
+
   // A text with the terms of the search marked.
   function marked(text, terms) {
     const box = element("div", "text");
     box.dir = "auto";
-    const lower = text.toLowerCase();
-    // Where lower case changes the number of characters, places in the two texts differ: nothing is marked then.
-    const found = lower.length === text.length ? terms : [];
-    let at = 0;
-    while (at < text.length) {
+    const [folded, from] = terms.length ? placed(text) : ["", [0]];
+    let place = 0, done = 0;
+    for (;;) {
       let start = -1, size = 0;
-      for (const term of found) {
-        const place = lower.indexOf(term, at);
-        if (place >= 0 && (start < 0 || place < start)) { start = place; size = term.length; }
+      for (const term of terms) {
+        const found = folded.indexOf(term, place);
+        if (found >= 0 && (start < 0 || found < start)) { start = found; size = term.length; }
       }
       if (start < 0) break;
-      box.append(text.slice(at, start), element("mark", "", text.slice(start, start + size)));
-      at = start + size;
+      const begin = Math.max(from[start], done), end = from[start + size];
+      if (end > begin) box.append(text.slice(done, begin), element("mark", "", text.slice(begin, end)));
+      if (end > done) done = end;
+      place = start + size;
     }
-    box.append(text.slice(at));
+    box.append(text.slice(done));
     return box;
   }
 

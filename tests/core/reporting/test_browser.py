@@ -122,6 +122,8 @@ def test_search(stories: Visit) -> None:
     assert stories.page.locator("mark").all_inner_texts()[:2] == ["number", "mat"]
     stories.page.get_by_label("Search").fill("d\u00f6ner")
     _status(stories, "1 response to 1 prompt")
+    stories.page.get_by_label("Search").fill("\uff44\u00f6ner")  # full width
+    stories.page.wait_for_function("() => document.querySelector('mark').textContent === 'D\u00f6ner'")
     stories.page.get_by_label("Search").fill("no such word")
     _status(stories, "Nothing fits. Search for fewer words, or take a choice back.")
     assert _texts(stories) == []
