@@ -27,6 +27,7 @@ def report(
         Path | None,
         typer.Option("--pictures", help="Write every picture there too, as SVG, as PNG and as CSV.", metavar="FOLDER"),
     ] = None,
+    on_error: o.OnError = "stop",
 ) -> None:
     """Write one self-contained HTML page about a run.
 
@@ -37,7 +38,10 @@ def report(
 
     sources = files or [Path(o.source(None))]
     check_distinct(output, *sources)
-    drawn = write_report(sources, output, title, pictures, console.command_line())
+    command = console.command_line()
+    written = write_report(sources, output, title, pictures, command, skip_bad=on_error == "skip")
+    for name, n in written.skipped.items():
+        console.warn(f"{name}: {n:,} bad lines left out")
     console.note(f"wrote {output} ({output.stat().st_size / 1024:,.0f} KiB)")
     if pictures is not None:
-        console.note(f"wrote {drawn:,} pictures to {pictures}")
+        console.note(f"wrote {written.pictures:,} pictures to {pictures}")

@@ -63,6 +63,7 @@ class SourceFile:
         origin: What it says of the command that wrote it.
         size: In bytes; None for a stream.
         sha256: Hash of the file as it lies there; of a stream, of what was read.
+        skipped: Bad lines that were left out.
     """
 
     name: str
@@ -70,6 +71,7 @@ class SourceFile:
     origin: Origin = field(default_factory=Origin)
     size: int | None = None
     sha256: str = ""
+    skipped: int = 0
 
     def look(self, path: Path) -> None:
         """Take size and hash of a file."""
@@ -123,11 +125,12 @@ def kind_of(record: Record) -> str | None:
     return next((kind for kind, keys in KINDS if keys <= record.keys()), None)
 
 
-def load(sources: Sequence[Path | str]) -> Inputs:
+def load(sources: Sequence[Path | str], *, skip_bad: bool = False) -> Inputs:
     """Read stage files of any kinds; one file may hold several.
 
     Args:
         sources: Files, or ``-`` for standard input.
+        skip_bad: Count lines that cannot be read or told and go on, instead of ending at the first.
 
     Raises:
         InputError: A file cannot be read, holds nothing, or holds a record of no known kind.
@@ -137,17 +140,13 @@ def load(sources: Sequence[Path | str]) -> Inputs:
     order = sorted(range(len(sources)), key=lambda i: not _begins_with_units(sources[i]))
     for i in order:
         entry = inputs.files[i]
-        rows = _rows(sources[i])
+        rows = _rows(sources[i], skip_bad=skip_bad)
         for row in rows:
-            kind = kind_of(row.data)
-            if kind is None:
-                check_own_pair(row)
-                keys = ", ".join(cut(key, 30) for key in list(row.data)[:6]) or "none"
-                raise row.fault(
-                    f"cannot tell what kind of record this is (its keys: {keys})", "give files of the stages"
-                )
+            kind = _told(row)
             entry.kinds[kind] += 1
             _keep(inputs, kind, row.data, entry)
+        if isinstance(rows, RowReader):
+            entry.skipped = rows.skipped
         if Path(sources[i]).is_file():
             entry.look(Path(sources[i]))
         elif isinstance(rows, RowReader):
@@ -155,6 +154,20 @@ def load(sources: Sequence[Path | str]) -> Inputs:
         if entry.kinds["unit value"]:
             inputs.responses.want(inputs.units.wanted(), inputs.units.runs())
     return inputs
+
+
+def _told(row: Row) -> str:
+    """The kind of a record; an error where there is none."""
+    kind = kind_of(row.data)
+    if kind is not None:
+        return kind
+    check_own_pair(row)
+    keys = ", ".join(cut(key, 30) for key in list(row.data)[:6]) or "none"
+    raise row.fault(f"cannot tell what kind of record this is (its keys: {keys})", "give files of the stages")
+
+
+def _check(row: Row) -> None:
+    _told(row)
 
 
 def _name(source: Path | str) -> str:
@@ -206,7 +219,7 @@ def _keep(inputs: Inputs, kind: str, record: Record, file: SourceFile) -> None:
         inputs.decile_maps.append((name, record))
 
 
-def _rows(source: Path | str) -> Iterable[Row]:
+def _rows(source: Path | str, *, skip_bad: bool = False) -> Iterable[Row]:
     """The records of a file: JSON Lines, or one JSON value where the name ends in .json."""
     path = Path(source)
     if path.suffix == ".json" and path.is_file():
@@ -216,7 +229,7 @@ def _rows(source: Path | str) -> Iterable[Row]:
             pass  # JSON Lines under another name; the reader below says what is wrong with a line
         else:
             return _checked(value if isinstance(value, list) else [value], str(source))
-    return RowReader(str(source))
+    return RowReader(str(source), _check, skip_bad=skip_bad)
 
 
 def _checked(values: Iterable[object], name: str) -> Iterator[Row]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,28 @@ from .value_section import frequent_values
 TITLE = "Diversity report"
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a report beside its page.
+
+    Attributes:
+        pictures: How many pictures were written to their folder.
+        skipped: Bad lines that were left out, by file, where there are any.
+    """
+
+    pictures: int
+    skipped: Mapping[str, int]
+
+
 def write_report(
     sources: Sequence[Path | str],
     output: Path,
     title: str | None = None,
     pictures: Path | None = None,
     command: str = "",
-) -> int:
+    *,
+    skip_bad: bool = False,
+) -> Written:
     """Read stage files of any kinds and write the page.
 
     Args:
@@ -55,19 +71,21 @@ def write_report(
         title: The page's title.
         pictures: A folder for the pictures as files of their own.
         command: The command line that asks for the page, for the page to tell.
+        skip_bad: Count lines that cannot be read or told and go on, instead of ending at the first.
 
     Returns:
-        How many pictures were written to the folder.
+        What was written, and what was left out.
 
     Raises:
         InputError: A file cannot be read or told.
         DivtoolError: The `report` extra is missing, or the output cannot be written.
     """
     require_page_packages()  # before the files are read, which may take a while
-    inputs = load(sources)
+    inputs = load(sources, skip_bad=skip_bad)
     sections = sections_of(inputs, command)
     write(render(inputs, title, sections), output)
-    return 0 if pictures is None else write_pictures(sections, pictures)
+    skipped = {file.name: file.skipped for file in inputs.files if file.skipped}
+    return Written(0 if pictures is None else write_pictures(sections, pictures), skipped)
 
 
 def write(page: str, output: Path) -> None:

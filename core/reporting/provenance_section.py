@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..provenance import portable_command, versions_of
 from .blocks import Section, Table
-from .load import Inputs
+from .load import Inputs, SourceFile
 from .origin import commands
 from .text import DASH, as_name, count, listing, plural
 
@@ -39,7 +39,7 @@ def _files(inputs: Inputs) -> Table:
     rows = [
         (
             file.name,
-            listing([plural(n, kind) for kind, n in file.kinds.items()]),
+            listing(_records(file)),
             count(file.size),
             file.sha256 or DASH,
         )
@@ -57,3 +57,9 @@ def _versions(inputs: Inputs) -> Table:
     rows = [(as_name(name), *(column.get(name, DASH) for column in columns)) for name in names]
     head = ("Package", "This page", *(name for name, _ in known))
     return Table(head, rows, "l" * len(head), "Versions", folded=True)
+
+
+def _records(file: SourceFile) -> list[str]:
+    """Kinds of records with their numbers, and what was left out."""
+    left_out = [f"{plural(file.skipped, 'bad line')} left out"] if file.skipped else []
+    return [plural(n, kind) for kind, n in file.kinds.items()] + left_out

@@ -303,7 +303,8 @@ def test_a_compared_file_by_itself(write: Writer) -> None:
 
 def test_pictures_as_files(write: Writer, tmp_path: Path) -> None:
     hostile = _infected(exact(asked(), UNEVEN))
-    assert write_report([write("a.jsonl", [hostile])], tmp_path / "page.html", pictures=tmp_path / "pictures") == 2
+    written = write_report([write("a.jsonl", [hostile])], tmp_path / "page.html", pictures=tmp_path / "pictures")
+    assert written.pictures == 2
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert len(names) == 6
     assert all(re.fullmatch(r"00[12]-audit-[a-z0-9-]+\.(svg|png|csv)", name) for name in names)

@@ -217,6 +217,15 @@ def test_a_failed_run_leaves_the_old_page(write: Writer, tmp_path: Path) -> None
     assert output.read_text() == "old"
 
 
+def test_bad_lines_are_left_out_and_counted(write: Writer, tmp_path: Path) -> None:
+    source = write("mixed.jsonl", [response(0, 0), {"x": 1}, response(1, 0)])
+    with source.open("a") as file:
+        file.write("no json\n")
+    written = write_report([source], tmp_path / "r.html", skip_bad=True)
+    assert written.skipped == {"mixed.jsonl": 2}
+    assert "2 responses and 2 bad lines left out" in Page((tmp_path / "r.html").read_text()).text
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DivtoolError, match="cannot be written"):
         page.write("x", tmp_path / "absent" / "report.html")
