@@ -106,7 +106,7 @@ def test_a_judge_that_cannot_be_reached_is_an_error(judged: Any, stub_server: An
         judged()
     assert "it was to read the responses, so the task has no rows, the same command" in str(failed.value)
     assert "written" not in str(failed.value)
-    assert not (tmp_path / "m.jsonl").read_bytes()
+    assert not (tmp_path / "m.jsonl").exists()
     both = r"^2 of 2 tasks failed; task bias: .*so the task has no rows, .*; task pool: .*; all other rows of the task"
     with pytest.raises(DivtoolError, match=both):
         judged("--task", "bias,pool", "--metrics", "ttr")
