@@ -148,7 +148,7 @@ def histogram(series: dict[str, Sequence[float]], edges: Sequence[float], title:
     ]
     names = [cut(name, 30) for name in series]
     legend = alt.Legend(symbolType="square", symbolOpacity=1) if len(names) > 1 else None
-    most = max(row["n"] for row in rows)
+    most = max(max(counts) for counts in series.values())
     axis = alt.Axis(tickCount=6, tickMinStep=1, format=_whole(max(map(abs, edges))))
     x = alt.X("at:Q", title=title, scale=alt.Scale(nice=False, zero=False), axis=axis)
     y = alt.Y("n:Q", title="pairs", axis=alt.Axis(tickCount=4, format=_whole(most))).stack(None)
@@ -225,7 +225,7 @@ def curves(points: Sequence[SeriesPoint], title: str) -> Plot:
     names = list(dict.fromkeys(cut(point.series, 30) for point in points))[: len(COLORS)]
     rows = [{"x": p.x, "y": p.y, "series": cut(p.series, 30)} for p in _thinned(points) if cut(p.series, 30) in names]
     legend = alt.Legend(symbolType="stroke") if len(names) > 1 else None
-    steps = alt.Axis(tickCount=5, format=_whole(max(row["x"] for row in rows)))
+    steps = alt.Axis(tickCount=5, format=_whole(max(point.x for point in points)))
     chart = inline(rows).mark_line(strokeWidth=1.8, clip=True, point=len(rows) <= 2).encode(
         x=alt.X("x:Q", title="step", scale=alt.Scale(zero=False, nice=False), axis=steps),
         y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format="~r")),
