@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -45,3 +47,12 @@ def test_a_release_is_tested_before_it_is_published() -> None:
     assert jobs["publish"]["needs"] == "ci"
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
     assert jobs["ci"] == {"needs": "version", "uses": "./.github/workflows/ci.yml"}
+
+
+def test_the_pipe_of_the_base_job_runs(tmp_path: Path) -> None:
+    steps = [step["run"] for step in _jobs(ROOT / ".github" / "workflows" / "ci.yml")["base"]["steps"] if "run" in step]
+    (pipe,) = (step for step in steps if step.startswith("divtool sample"))
+    script = f'divtool() {{ "{sys.executable}" -m divtool "$@"; }}; {pipe}'
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
