@@ -61,6 +61,13 @@ def result(text: str) -> None:
     _line(text, "")
 
 
+def paste(lines: Sequence[str]) -> None:
+    """Lines to put into a file of another program: as they are, indented, one a line."""
+    for line in lines:
+        body = line.lstrip(" ")
+        _print(stderr(), " " * (len(line) - len(body)) + clean(body))
+
+
 def warn(text: str) -> None:
     """One line that deserves a look."""
     _line(f"warning: {text}", "yellow")

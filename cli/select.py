@@ -259,5 +259,6 @@ def _show_format(writer: PairWriter) -> None:
     warnings, lines = writer.conclude()
     for warning in warnings:
         console.warn(warning)
-    for line in lines:
-        console.note(line)
+    for where in lines[:1]:
+        console.note(where)
+    console.paste(lines[1:])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from divtool.cli import main as command_line
 
@@ -575,6 +576,11 @@ def test_a_format_of_another_trainer(run: Run, write: Any, tmp_path: Path) -> No
     assert [line["chosen"]["value"] for line in lines] == [pair["chosen"][0]["content"] for pair in own]
     pasted = done.err[done.err.index("\n{\n") :]
     assert json.loads(pasted)["pairs"]["file_name"] == "pairs.jsonl"
+    done = run(scored, "--format", "axolotl", "-o", out)
+    configuration = yaml.safe_load(done.err[done.err.index("rl: dpo\n") :])
+    assert configuration["datasets"] == [
+        {"path": str(out), "ds_type": "json", "split": "train", "type": "chat_template.default"}
+    ]
 
 
 def test_a_failed_audit_writes_no_format(run: Run, write: Any, tmp_path: Path) -> None:
