@@ -48,6 +48,7 @@ bench: setup demo/responses.jsonl
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/resampling.py
+	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/step_time.py
 	sh benchmarks/temperature.sh $(DIVTOOL) demo/temperature
 	$(BIN)/python benchmarks/streaming.py demo/responses.jsonl
