@@ -17,7 +17,25 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-WORDS = ["the", "a", "river", "house", "under", "mountain", "slowly", "light", "old", "found", "again", "where", "nobody", "stone", "grey", "walked", "into"]
+WORDS = [
+    "the",
+    "a",
+    "river",
+    "house",
+    "under",
+    "mountain",
+    "slowly",
+    "light",
+    "old",
+    "found",
+    "again",
+    "where",
+    "nobody",
+    "stone",
+    "grey",
+    "walked",
+    "into",
+]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
