@@ -40,7 +40,7 @@ def show_audit(audit: Audit) -> None:
 def _notes(figures: Mapping[str, Any]) -> list[str]:
     shown, counts = console.shown, figures["delta_histogram"]["counts"]
     edge = figures["delta_histogram"]["edges"][-1]
-    correlation, quality, longer = figures["correlation"], figures["quality"], figures["longer_chosen_share"]
+    correlation, longer = figures["correlation"], figures["longer_chosen_share"]
     return [
         f"words, chosen - rejected: {-edge:+.1f} {histogram(counts)} {edge:+.1f}; "
         f"chosen longer in {'–' if longer is None else f'{longer:.0%}'} of the unequal pairs, "
@@ -49,6 +49,16 @@ def _notes(figures: Mapping[str, Any]) -> list[str]:
         f"Spearman {shown(correlation['spearman'])}",
         "a guess by one cue finds the chosen: "
         + ", ".join(f"{cue} {share:.0%}" for cue, share in figures["cue_accuracy"].items()),
-        f"mean quality: chosen {shown(quality['chosen'])}, rejected {shown(quality['rejected'])}",
+        *_quality(figures["quality_metric"], figures["quality"]),
         "largest gaps: " + ", ".join(f"{pair['prompt_id']} {pair['gap']:.2f}" for pair in figures["largest_gaps"]),
     ]
+
+
+def _quality(metric: str | None, means: Mapping[str, float | None]) -> list[str]:
+    """The means of what judged quality, by its name: some scores are better where they are lower."""
+    from ..core.selection.recipe import quality_sign
+
+    if metric is None or means["chosen"] is None:
+        return []
+    sides = ", ".join(f"{side} {console.shown(mean)}" for side, mean in means.items())
+    return [f"mean {metric}{', lower is better' if quality_sign(metric) < 0 else ''}: {sides}"]

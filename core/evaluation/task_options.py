@@ -67,7 +67,10 @@ class TaskOptions:
         if self.vectors is not None and not any(metric.of_words for task in tasks for metric in task.own):
             raise UsageError("--vectors: no task of this call rests on word vectors")
         if self.prompts is not None and not any(task.prompts_from_file for task in tasks):
-            raise UsageError("--prompts: every task of this call has prompts of its own, or measures files")
+            raise UsageError(
+                "--prompts: every task of this call has prompts of its own, or measures files; for prompts of yours, "
+                "sample from both models, then eval --task pool AFTER --baseline BEFORE"
+            )
         if self.prefill == "on" and not any(task.prefill for task in tasks):
             raise UsageError("--prefill on: no task of this call has a fixed beginning; leave it at auto")
         for path in (self.vectors, self.vocabulary, self.prompts):

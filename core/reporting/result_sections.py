@@ -37,12 +37,18 @@ def before_and_after(measures: Sequence[Measure], draw: Drawer) -> Section:
         family = next((row.family_size for row in compared if row.family_size), None)
         corrected = f", corrected for {count(family)} comparison{'s' if family > 1 else ''}" if family else ""
         section.lead = (
-            "Difference to the baseline with its 95 % bootstrap interval over prompts. Blue dots: in favour of the "
-            f"run; orange squares: against it; grey diamonds: not shown. The verdict follows from p{corrected}; an "
+            "Difference to the baseline with its 95 % bootstrap interval over prompts. Blue dots: shown in favour of "
+            "the run; orange squares: against it; grey diamonds: no gain shown, such as not worse by its margin. The "
+            f"verdict follows from p{corrected}; an "
             "interval that touches zero is no proof that nothing changed."
         )
     section.tables.append(_measure_table(measures))
     return section
+
+
+def _mark(row: Measure) -> str:
+    """How the difference is drawn: what is not worse by its margin is no gain."""
+    return "open" if row.verdict in {"not worse", "equivalent"} else row.tone
 
 
 def _forest(title: str, rows: Sequence[Measure], draw: Drawer) -> Figure:
@@ -50,7 +56,7 @@ def _forest(title: str, rows: Sequence[Measure], draw: Drawer) -> Figure:
     drawn, cells = [], []
     for row in rows:
         label = title_words(row.task) + (f" \u00b7 {row.run}" if len(runs) > 1 else "")
-        drawn.append(ForestRow(label, row.delta or 0.0, row.delta_ci_low, row.delta_ci_high, row.tone))
+        drawn.append(ForestRow(label, row.delta or 0.0, row.delta_ci_low, row.delta_ci_high, _mark(row)))
         delta = with_interval(row.delta, row.delta_ci_low, row.delta_ci_high, sign=True)
         cells.append((label, delta, row.verdict or "not judged"))
     better = _DIRECTIONS if rows[0].role == "headline" else {"+": "higher is better", "-": "lower is better"}
@@ -166,7 +172,9 @@ def definitions(inputs: Inputs, measures: Sequence[Measure], shown: Set[str]) ->
         dict.fromkeys((title_words(row.task), row.name, row.definition) for row in measures if row.definition)
     )
     if stated:
-        section.tables.append(Table(("Task", "Metric", "Definition"), stated, "llt", "As the measures state them"))
+        section.tables.append(
+            Table(("Task", "Metric", "Definition"), stated, "llt", "As the measures state them", folded=True)
+        )
     scored = {name for run in inputs.responses.runs.values() for name in run.bias.names}
     scored |= {name for _, report in inputs.length_reports for name in as_mapping(report.get("metrics"))}
     used = scored | set(inputs.pairs.score_sums) | {row.metric for row in measures}
@@ -175,9 +183,9 @@ def definitions(inputs: Inputs, measures: Sequence[Measure], shown: Set[str]) ->
     rows = [_catalog_row(known[name]) for name in known if name in used]
     if rows:
         head = ("Metric", "Direction", "Formula", "Range", "Undefined", "Source")
-        section.tables.append(Table(head, rows, "llttt" + "t", "From the metric catalog"))
+        section.tables.append(Table(head, rows, "llttt" + "t", "From the metric catalog", folded=True))
     if own := own_definitions(shown):
-        section.tables.append(Table(("Number", "Definition"), own, "lt", "Of this page"))
+        section.tables.append(Table(("Number", "Definition"), own, "lt", "Of this page", folded=True))
     return section
 
 

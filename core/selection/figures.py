@@ -32,7 +32,7 @@ class PairTable:
     """
 
     def __init__(self, tokenize: Tokenizer, quality: str | None = None) -> None:
-        self._tokenize, self._quality = tokenize, quality
+        self._tokenize, self.quality_metric = tokenize, quality
         self._sizes: dict[tuple[str, str], list[float | None]] = {}
         self._delta_tokens: list[float | None] = []
         self.openings: dict[str, list[str]] = {side: [] for side in SIDES}
@@ -66,7 +66,7 @@ class PairTable:
         for name, size in sizes.items():
             self._sizes.setdefault((side, name), []).append(size)
         self.openings[side].append(" ".join(words[:3]))
-        quality = (pair.get(f"{side}_scores") or {}).get(self._quality)
+        quality = (pair.get(f"{side}_scores") or {}).get(self.quality_metric)
         if quality is not None:
             self.quality[side].append(quality)
         return text
@@ -100,6 +100,7 @@ def figures(table: PairTable) -> dict[str, Any]:
         "equal_length_share": float((words == 0).mean()),
         "correlation": _correlation(gaps, words),
         "cue_accuracy": _cues(table),
+        "quality_metric": table.quality_metric,
         "quality": {side: float(np.mean(values)) if values else None for side, values in table.quality.items()},
         "largest_gaps": [{"prompt_id": table.ids[i], "gap": float(gaps[i])} for i in largest],
     }

@@ -110,7 +110,7 @@ def test_pairs_go_to_standard_output_and_the_rest_to_standard_error(run: Run, wr
         "delta, words",
         "Pearson",
         "first three words",
-        "mean quality",
+        "mean maas, lower is better: chosen",
         "largest gaps: p000 0.10",
     ):
         assert told in done.err

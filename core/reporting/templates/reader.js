@@ -29,7 +29,7 @@
   if (repeated.size) keys.push(["near-duplicates", (item) => (item.same === null ? 0 : 1)]);
   if (data.pairs.some((pair) => pair[5] !== null)) keys.push(["gap", (item) => item.gap ?? null]);
   if (data.pairs.some((pair) => pair[6] !== null)) keys.push(["weight", (item) => item.weight ?? null]);
-  data.scores.forEach((name, i) => keys.push([name, (item) => (item.scores ? item.scores[i] : null)]));
+  data.scores.forEach((name, i) => name === "words" || keys.push([name, (item) => (item.scores ? item.scores[i] : null)]));
 
   function element(tag, name, text) {
     const made = document.createElement(tag);
