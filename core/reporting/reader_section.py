@@ -77,7 +77,7 @@ def _data(kept: Sequence[Kept]) -> dict[str, Any]:
 
 def _text(text: Text) -> list[Any]:
     """A text and, where it was cut, the number of all its characters."""
-    return [text.text] if text.characters <= len(text.text) else [text.text, text.characters]
+    return [text.text] if text.shown == text.characters else [text.text, text.characters]
 
 
 def _rows(prompt: int, run: int, entries: Sequence[Entry], names: Sequence[str], start: int) -> list[list[Any]]:

@@ -23,15 +23,22 @@ _ESCAPED = ("<", ">", "&")  # each takes six bytes in the page
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The beginning of a text, cleaned, and how many characters the whole has."""
+    """The beginning of a text, cleaned (which may change its length).
+
+    Attributes:
+        text: The beginning.
+        characters: How many characters the whole text has.
+        shown: How many of them are here.
+    """
 
     text: str
     characters: int
+    shown: int
 
     @classmethod
     def of(cls, whole: str, most: int = TEXT_CHARACTERS) -> Text:
         """At most so many characters of a text."""
-        return cls(clean(whole[:most]), len(whole))
+        return cls(clean(whole[:most]), len(whole), min(most, len(whole)))
 
     @property
     def cost(self) -> int:

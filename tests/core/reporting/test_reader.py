@@ -101,6 +101,8 @@ def test_long_texts_are_cut_and_say_so(write: Writer) -> None:
     data = data_of(reader(load([write("r.jsonl", [response(0, 0, text="y" * 100_000)])])))
     text, characters = data["responses"][0][8]
     assert (len(text), characters) == (3_000, 100_000)
+    data = data_of(reader(load([write("r.jsonl", [response(0, 0, text="one\r\ntwo \u202e")])])))
+    assert data["responses"][0][8] == ["one\ntwo \u27e8U+202E\u27e9"]  # cleaned, and not cut
 
 
 def test_data_cannot_leave_its_element() -> None:
