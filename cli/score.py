@@ -9,6 +9,7 @@ import typer
 
 from ..core.errors import UsageError
 from . import console
+from . import engine_options as e
 from . import options as o
 
 _WHAT = "What to compute"
@@ -16,6 +17,7 @@ _LENGTH = "Length"
 
 
 def score(
+    context: typer.Context,
     responses: o.Input = None,
     output: o.Output = "-",
     metrics: Annotated[
@@ -108,6 +110,12 @@ def score(
     resume: o.Resume = False,
     regroup: o.Regroup = False,
     on_error: o.OnError = "stop",
+    engine: e.Engine = "local",
+    ray_address: e.RayAddress = None,
+    ray_workers: e.RayWorkers = None,
+    worker_cpus: e.WorkerCpus = None,
+    worker_gpus: e.WorkerGpus = None,
+    shard_size: e.ShardSize = None,
 ) -> None:
     """Add diversity, length and quality scores to responses.
 
@@ -170,11 +178,16 @@ def score(
     _note_unused(
         planned, judge=judging, reward=reward_model, unigrams=unigrams, length=report or length_unit == "words"
     )
-    old = o.resumable(output, resume)
-    groups = ReadingGroups(source, check_response, on_error, regroup)
     stage = ScoreStage(planned, _builder(planned, save_deciles), _length_bias(report, length_unit, seed, tokenizer))
     if summary:
         stage.distributions = Distributions(stage.names, tokenizer)
+    if e.on_cluster(context):
+        from .score_cluster import score_on_cluster
+
+        finish(stage, planned, score_on_cluster(context, stage, planned, source, output), save_deciles, report)
+        return
+    old = o.resumable(output, resume)
+    groups = ReadingGroups(source, check_response, on_error, regroup)
     resumption = Resumption(old, stage.names, stage.observe)
     with (
         RecordWriter(output, append=old is not None, resumes=True) as writer,

@@ -70,6 +70,7 @@ EXTRA_OF = {
     "psutil": "models", "safetensors": "models", "sentence_transformers": "models", "tokenizers": "models",
     "torch": "models", "transformers": "models", "datasets": "train", "trl": "train", "altair": "report",
     "jinja2": "report", "vl_convert": "report", "zstandard": "zstd", "wordfreq": "rarity", "openai": "endpoint",
+    "ray": "ray", "fsspec": "ray",
 }  # fmt: skip
 
 

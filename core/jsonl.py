@@ -6,7 +6,6 @@ and writing in blocks that end at a record, so that a reader never sees half of 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -28,7 +27,7 @@ import jsonlines
 import orjson
 
 from .errors import ClosedPipe, DivtoolError, InputError, UsageError
-from .packing import Zstandard, packer, unpacking_errors
+from .packing import packer, unpacked, unpacking_errors
 from .rescue import is_removed, removed
 
 Record = dict[str, Any]
@@ -109,6 +108,7 @@ class RowReader:
         skip_bad: Count bad lines and go on, instead of ending the run.
         kind: What the rows are, for the message about an empty input.
         loads: Reads one line of JSON; `json.JSONDecodeError` for what is none.
+        stream: What is read instead, where the source is open already.
 
     Raises:
         DivtoolError: The file cannot be opened; raised at once, before anything is read.
@@ -122,6 +122,7 @@ class RowReader:
         skip_bad: bool = False,
         kind: str = "records",
         loads: Callable[[str], Any] = orjson.loads,
+        stream: IO[bytes] | None = None,
     ) -> None:
         self.name = STDIN_NAME if source == "-" else source
         self.skipped = 0
@@ -131,7 +132,7 @@ class RowReader:
         self._kind = kind
         self._loads = loads
         self._digest = hashlib.sha256()
-        self._stream = _open_input(source)
+        self._stream = stream or _open_input(source)
 
     @property
     def sha256(self) -> str:
@@ -150,13 +151,24 @@ class RowReader:
                 except InputError:
                     if not self._skip_bad:
                         raise
-                    self.skipped += 1
+                    self._skip()
                     continue
                 self.read += 1
                 yield row
         if not self.read:
-            what = f"no usable record, {self.skipped} bad lines skipped" if self.skipped else f"no {self._kind}"
-            raise InputError(self.name, what)
+            self._found_nothing()
+
+    def _skip(self) -> None:
+        """Count a bad line."""
+        self.skipped += 1
+
+    def _found_nothing(self) -> None:
+        what = f"no usable record, {self.skipped} bad lines skipped" if self.skipped else f"no {self._kind}"
+        raise InputError(self.name, what)
+
+    def _place(self) -> str:
+        """Where the line is that was read last."""
+        return f"{self.name}:{self._line}"
 
     def _next(self, lines: Any) -> Row:
         try:
@@ -165,7 +177,7 @@ class RowReader:
             raise StopIteration from None
         except jsonlines.InvalidLineError as error:
             raise self._bad_line(error) from error
-        row = Row(data, f"{self.name}:{self._line}")
+        row = Row(data, self._place())
         if self._check is not None:
             self._check(row)
         return row
@@ -202,7 +214,7 @@ class RowReader:
             fault = f"not valid JSON ({error.__cause__.msg} at column {error.__cause__.colno})"
         else:
             fault = "not a JSON object"
-        return InputError(f"{self.name}:{self._line}", fault, "mend the line, or go on with --on-error skip")
+        return InputError(self._place(), fault, "mend the line, or go on with --on-error skip")
 
 
 def _open_input(source: str) -> IO[bytes]:
@@ -210,11 +222,7 @@ def _open_input(source: str) -> IO[bytes]:
         return sys.stdin.buffer
     path = Path(source)
     try:
-        if path.suffix == ".gz":
-            return io.BufferedReader(gzip.open(path, "rb"))
-        if path.suffix == ".zst":
-            return io.BufferedReader(Zstandard(path.open("rb")))
-        return path.open("rb")
+        return unpacked(source, path.open("rb"))
     except FileNotFoundError:
         raise InputError(source, "no such file", "name an existing file, or - for standard input") from None
     except OSError as error:

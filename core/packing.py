@@ -50,6 +50,15 @@ class Zstandard(io.RawIOBase):
         super().close()
 
 
+def unpacked(name: str, stream: IO[bytes]) -> IO[bytes]:
+    """What a file of this name holds, once it is unpacked."""
+    if name.endswith(".gz"):
+        return io.BufferedReader(gzip.GzipFile(fileobj=stream))
+    if name.endswith(".zst"):
+        return io.BufferedReader(Zstandard(stream))
+    return stream
+
+
 def unpacking_errors() -> tuple[type[Exception], ...]:
     """What broken packed data raises; zstandard's own is known only once that package is in use."""
     zstandard = sys.modules.get("zstandard")

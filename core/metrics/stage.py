@@ -153,10 +153,21 @@ class ScoreStage:
             groups: Checked responses by prompt.
             announce: Hears which models are opened.
         """
+        yield from self.scored(self.opened(announce), groups)
+
+    def opened(self, announce: Announce) -> Scorer:
+        """What computes the scores, its models opened.
+
+        Args:
+            announce: Hears which models are opened.
+        """
         plan = self._plan
         supplies = open_supplies(plan.metrics, plan.sources, announce)
         self.judge = supplies.judge
-        scorer = Scorer(plan.metrics, supplies, plan.tokenizer, plan.settings, plan.workers)
+        return Scorer(plan.metrics, supplies, plan.tokenizer, plan.settings, plan.workers)
+
+    def scored(self, scorer: Scorer, groups: Iterable[list[Row]]) -> Iterator[list[Record]]:
+        """As `run`, with models that are open already."""
         for records in scorer.run(groups):
             if self.deciles is not None:
                 for record in records:

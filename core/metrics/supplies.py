@@ -152,6 +152,13 @@ class Supplies:
         )
 
 
+def loads_model(metrics: Sequence[Metric], sources: Sources) -> bool:
+    """Whether a metric takes what a model in this process computes: neither a judge's server nor a table is one."""
+    encoders = {"piece_resultant", "contextual_resultant", "token_logprobs", "reward_logit"}
+    styled = {STYLE} if sources.style_embedder is not None else set()
+    return bool({_feature(metric) for metric in metrics} & (_EMBEDDED | encoders | styled))
+
+
 def open_supplies(metrics: Sequence[Metric], sources: Sources, announce: Announce) -> Supplies:
     """Open what the metrics need, each model once.
 

@@ -1,0 +1,155 @@
+"""Options of the commands that can work on a cluster, each spelled once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ..core.errors import UsageError
+from . import console
+
+if TYPE_CHECKING:
+    from ..core.scale.cluster import ClusterOptions
+    from ..core.scale.run import Spread
+
+_PANEL = "Beyond one machine"
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine", help="ray: in shards, on a Ray cluster or on all cores of this machine.", rich_help_panel=_PANEL
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="Head of the cluster (RAY_ADDRESS; without both, this machine alone).",
+        metavar="HOST:PORT",
+        rich_help_panel=_PANEL,
+    ),
+]
+RayWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--ray-workers", min=1, help="Workers at a time (as many as there is room for).", rich_help_panel=_PANEL
+    ),
+]
+WorkerCpus = Annotated[
+    float | None, typer.Option("--worker-cpus", help="CPU cores a worker (1).", metavar="N", rich_help_panel=_PANEL)
+]
+WorkerGpus = Annotated[
+    float | None,
+    typer.Option(
+        "--worker-gpus",
+        help="GPUs a worker, 0.5 for two workers a GPU (1 for models, where there are any).",
+        metavar="N",
+        rich_help_panel=_PANEL,
+    ),
+]
+ShardSize = Annotated[
+    str | None,
+    typer.Option("--shard-size", help="Bytes of input a shard, such as 32MB.", metavar="SIZE", rich_help_panel=_PANEL),
+]
+# What the records do not depend on, in no command.
+_ELSEWHERE = {
+    "engine", "ray_address", "ray_workers", "worker_cpus", "worker_gpus", "shard_size", "resume", "output", "workers",
+    "responses", "scored", "prompts", "report", "summary", "save_deciles", "batch_size", "device", "embedding_cache",
+}  # fmt: skip
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
+
+
+def on_cluster(context: typer.Context) -> bool:
+    """Whether the engine is Ray.
+
+    Raises:
+        UsageError: An option of Ray without it.
+    """
+    if context.params["engine"] == "ray":
+        return True
+    for name in ("ray_address", "ray_workers", "worker_cpus", "worker_gpus", "shard_size"):
+        if context.params[name] is not None:
+            raise UsageError(f"--{name.replace('_', '-')} goes with --engine ray")
+    return False
+
+
+def cluster_options(context: typer.Context) -> ClusterOptions:
+    """Where the cluster is, and what a worker takes of it.
+
+    Raises:
+        UsageError: A number that cannot be.
+    """
+    from ..core.scale.cluster import ClusterOptions
+
+    given = context.params
+    cpus = 1.0 if given["worker_cpus"] is None else given["worker_cpus"]
+    for name, value in (("--worker-cpus", cpus), ("--worker-gpus", given["worker_gpus"] or 0.0)):
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{name} {value:g}: give a number of 0 or more")
+    return ClusterOptions(
+        address=given["ray_address"], workers=given["ray_workers"], cpus=cpus, gpus=given["worker_gpus"]
+    )
+
+
+def spread(
+    context: typer.Context,
+    source: str,
+    output: str,
+    *,
+    size: str,
+    depends: Mapping[str, Any],
+    advance: Callable[[int], None],
+) -> Spread:
+    """The input and the output of a run on a cluster.
+
+    Args:
+        context: The command, whose options the output depends on.
+        source: The input: a file, a folder, a pattern or a URL.
+        output: Where the parts go.
+        size: Usual size of a shard.
+        depends: What else the output depends on; JSON values.
+        advance: Hears how many records are done.
+
+    Raises:
+        DivtoolError: Names or numbers that cannot be.
+    """
+    from .. import __version__
+    from ..core import places
+    from ..core.scale.parts import Parts
+    from ..core.scale.run import Spread
+
+    if source == "-":
+        raise UsageError("--engine ray reads files, folders, patterns and URLs: name one, standard input has no shards")
+    options = {
+        name: value if isinstance(value, (int, float, bool, type(None))) else str(value)
+        for name, value in context.params.items()
+        if name not in _ELSEWHERE
+    }
+    files = [places.absolute(name) for name in places.files(source)]
+    return Spread(
+        source=source,
+        files=files,
+        size=_bytes(context.params["shard_size"] or size),
+        parts=Parts(output),
+        identity={"divtool": __version__, "command": context.info_name, "options": options, **depends},
+        resume=bool(context.params.get("resume")),
+        cluster=cluster_options(context),
+        note=console.note,
+        advance=advance,
+    )
+
+
+def _bytes(text: str) -> int:
+    """A size in bytes.
+
+    Raises:
+        UsageError: It is none.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None or int(float(match[1]) * unit) < 1:
+        raise UsageError(f"--shard-size {text}: give a number of bytes, such as 32MB or 500KB")
+    return int(float(match[1]) * unit)

@@ -1,0 +1,232 @@
+"""The output of a run over shards: a file a shard, and beside them what is known of those that are done."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal, Self
+
+import orjson
+
+from .. import places
+from ..errors import DivtoolError, UsageError
+from ..jsonl import Record, RowReader, dumps
+from ..packing import packer, unpacked
+from .shards import Shard
+
+NOTES = "_divtool"
+_RUN = "run.json"
+_TRIES = ".tries"
+# Ray begins a shard anew for ever when its worker is lost, also where the shard is what kills it.
+_MOST_TRIES = 8
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where the parts of an output are.
+
+    Attributes:
+        target: What the user named: a folder, a pattern with ``*`` for the number, or one file that the parts are
+            joined into.
+        folder: Where they are.
+        form: Their names, with ``*`` for the number.
+        single: The parts are joined into `target` and taken away.
+    """
+
+    target: str
+    folder: str = field(init=False)
+    form: str = field(init=False)
+    single: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the name.
+
+        Raises:
+            UsageError: It is no name for files.
+        """
+        name = places.absolute(self.target)
+        if self.target == "-":
+            raise UsageError(
+                "--engine ray writes files: name a folder, a file, or a pattern such as out/part-*.jsonl with -o"
+            )
+        folder, _, base = name.rpartition("/")
+        if "*" in base:
+            if base.count("*") > 1 or "*" in folder or not base.endswith(places.RECORD_ENDINGS):
+                raise UsageError(f"-o {self.target}: one * stands for the number of a part, as in out/part-*.jsonl")
+            found = folder, base, False
+        elif base.endswith(places.RECORD_ENDINGS) and not name.endswith("/"):
+            ending = base[base.index(".", 1) :] if base.count(".") else ""
+            found = f"{name}.parts", f"part-*{ending}", True
+        else:
+            found = name.rstrip("/"), "part-*.jsonl", False
+        for key, value in zip(("folder", "form", "single"), found, strict=True):
+            object.__setattr__(self, key, value)
+
+    def part(self, number: int) -> str:
+        """The file of a shard."""
+        return f"{self.folder}/{self.form.replace('*', f'{number:05d}')}"
+
+    def _note(self, name: str) -> str:
+        return f"{self.folder}/{NOTES}/{name}"
+
+    def begin(self, identity: Mapping[str, Any], *, resume: bool) -> None:
+        """Note what this run is, or check that it is the one to go on with.
+
+        Args:
+            identity: Everything that the parts depend on; JSON values.
+            resume: Whether it is to go on from what is there.
+
+        Raises:
+            DivtoolError: The folder holds something else.
+        """
+        wanted = json.loads(json.dumps(identity))
+        known = self._note(_RUN)
+        if places.exists(known):
+            if not resume:
+                raise DivtoolError(
+                    f"{self.folder}: holds the parts of a run; --resume goes on, or name another with -o"
+                )
+            self._compare(_read_json(known), wanted)
+            for name in places.names_in(self._note("").rstrip("/")):
+                if name.endswith(_TRIES):
+                    places.remove(self._note(name))
+            return
+        head, tail = self.form.split("*")
+        others = [name for name in places.names_in(self.folder) if name.startswith(head) and name.endswith(tail)]
+        if others:
+            raise DivtoolError(f"{self.folder}: holds {others[0]}, which no run has noted; name another folder with -o")
+        with places.whole(known) as stream:
+            stream.write(json.dumps(wanted, indent=1).encode() + b"\n")
+
+    def _compare(self, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        for key in (key for key in {**wanted, **there} if there.get(key) != wanted.get(key)):
+            was, now = _difference(there.get(key), wanted.get(key))
+            what = f"it differs in {key} ({was} there, {now} now)"
+            raise DivtoolError(f"{self.folder}: --resume needs the run that was begun there; {what}")
+
+    def facts(self, shard: Shard) -> dict[str, Any] | None:
+        """What a shard came to; None where it is not done."""
+        name = self._note(f"{shard.number:05d}.json")
+        return _read_json(name) if places.exists(name) else None
+
+    def attempt(self, shard: Shard) -> None:
+        """Count that a shard is begun.
+
+        Raises:
+            DivtoolError: It was begun too often: whatever does it is lost each time.
+        """
+        name = self._note(f"{shard.number:05d}{_TRIES}")
+        tries = _read_json(name)["tries"] if places.exists(name) else 0
+        if tries >= _MOST_TRIES:
+            remedy = "give workers more memory (--worker-cpus 2 halves their number), or cut smaller (--shard-size)"
+            raise DivtoolError(f"{shard}: its worker was lost {tries} times, often for want of memory; {remedy}")
+        with places.whole(name) as stream:
+            stream.write(orjson.dumps({"tries": tries + 1}))
+
+    def done(self) -> set[int]:
+        """The numbers of the shards that are done."""
+        names = (name.partition(".") for name in places.names_in(self._note("").rstrip("/")))
+        return {int(number) for number, _, ending in names if number.isdecimal() and ending == "json"}
+
+    def finish(self, shard: Shard, facts: Mapping[str, Any]) -> None:
+        """Note that a shard is done; its file is whole before."""
+        with places.whole(self._note(f"{shard.number:05d}.json")) as stream:
+            stream.write(orjson.dumps(dict(facts)))
+
+    def records(self, count: int) -> Iterator[Record]:
+        """The records of so many parts, in order."""
+        for number in range(count):
+            if places.exists(self.part(number)):
+                name = self.part(number)
+                yield from (row.data for row in RowReader(name, stream=unpacked(name, places.opened(name))))
+
+    def join(self, count: int) -> None:
+        """Make one file of so many parts, where one was named, and take them away."""
+        if not self.single:
+            return
+        with places.whole(places.absolute(self.target)) as whole:
+            for number in range(count):
+                if places.exists(self.part(number)):
+                    with places.opened(self.part(number)) as part:
+                        while block := part.read(_BLOCK):
+                            whole.write(block)
+        places.remove(self.folder)
+
+
+class PartWriter:
+    """Records to one part, which is there under its name once the block has ended without a fault.
+
+    Args:
+        name: The file; ``.gz`` and ``.zst`` are packed.
+
+    Attributes:
+        written: Records so far.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.written = 0
+        self._name, self._pack = name, packer(name)
+        self._buffer = io.BytesIO()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stream = self._stack.enter_context(places.whole(self._name))
+        return self
+
+    def write(self, record: Record) -> None:
+        """Add one record."""
+        self._buffer.write(dumps(record))
+        self.written += 1
+        if self._buffer.tell() >= _BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._buffer.tell():
+            self._stream.write(self._pack(self._buffer.getvalue()))
+            self._buffer = io.BytesIO()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        """Write out what is left; after a fault nothing is there."""
+        if error[0] is None:
+            self._flush()
+        return self._stack.__exit__(*error)
+
+
+class ShardStore:
+    """The files of one shard that are no records; a `passes.Store`.
+
+    Args:
+        parts: Where parts are.
+        number: The shard's.
+    """
+
+    def __init__(self, parts: Parts, number: int) -> None:
+        self._head = f"{parts.folder}/{number:05d}."
+
+    def open(self, name: str, mode: Literal["rb", "wb"]) -> IO[bytes]:
+        """A file of this shard."""
+        return places.opened(self._head + name, mode)
+
+
+def _read_json(name: str) -> dict[str, Any]:
+    with places.opened(name) as stream:
+        try:
+            found: dict[str, Any] = orjson.loads(stream.read())
+        except orjson.JSONDecodeError:
+            raise DivtoolError(f"{name}: is broken; remove it to have its part done again") from None
+    return found
+
+
+def _difference(there: Any, now: Any) -> tuple[Any, Any]:
+    """The first place in which two values differ."""
+    if isinstance(there, dict) and isinstance(now, dict):
+        key = next(key for key in {**there, **now} if there.get(key) != now.get(key))
+        return f"{key} {there.get(key)}", f"{key} {now.get(key)}"
+    if isinstance(there, list) and isinstance(now, list):
+        place = next((n for n, pair in enumerate(zip(there, now, strict=False)) if pair[0] != pair[1]), None)
+        return (f"{len(there)}", f"{len(now)}") if place is None else (there[place], now[place])
+    return there, now

@@ -1,0 +1,237 @@
+"""Shards of an input: parts of files with whole prompts, each of which can be read by itself.
+
+A shard is a range of bytes of a plain file, of rows of a Parquet file, or a whole packed file. A prompt belongs to the
+shard in whose range its first line begins, so that shards need not be cut between prompts: each reads on behind its end
+until the prompt ends, and looks back before its start at what prompt it is in.
+"""
+
+from __future__ import annotations
+
+import io
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+import orjson
+
+from .. import places
+from ..errors import DivtoolError, InputError
+from ..jsonl import Row, RowReader, groups, short_hash
+from ..packing import unpacked
+
+_BLOCK = 1 << 20
+_PACKED = (".gz", ".zst")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One part of an input.
+
+    Attributes:
+        number: Its place among all, from 0.
+        path: The file.
+        start: Its first byte.
+        end: The byte behind its last one; None is the end of the file.
+    """
+
+    number: int
+    path: str
+    start: int = 0
+    end: int | None = None
+
+    def __str__(self) -> str:
+        if not self.start and self.end is None:
+            return self.path
+        return (
+            f"{self.path} (bytes {self.start:,} to {self.end:,})" if self.end else f"{self.path} (from {self.start:,})"
+        )
+
+
+def cut(files: list[str], size: int) -> list[Shard]:
+    """The shards of some files, in order.
+
+    Args:
+        files: Their names.
+        size: Most bytes of a plain file in one shard.
+    """
+    found: list[Shard] = []
+    for path in files:
+        length = places.size(path)
+        if path.endswith(_PACKED):
+            found.append(Shard(len(found), path))
+            continue
+        starts = range(0, max(length, 1), size)
+        for start in starts:
+            found.append(Shard(len(found), path, start, start + size if start + size < length else None))
+    return found
+
+
+class _Lines(io.RawIOBase):
+    """The lines of a file from a byte on; it knows where the last one began."""
+
+    def __init__(self, stream: IO[bytes], start: int) -> None:
+        self._stream = stream
+        self.next = start
+        self.last = start
+
+    def __next__(self) -> bytes:
+        line = self._stream.readline()
+        if not line:
+            raise StopIteration
+        self.last, self.next = self.next, self.next + len(line)
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class ShardRows(RowReader):
+    """The checked records of the prompts that belong to a shard.
+
+    Args:
+        shard: Which part of which file.
+        check: As for `RowReader`.
+        skip_bad: As for `RowReader`.
+
+    Raises:
+        DivtoolError: The file cannot be opened.
+    """
+
+    def __init__(self, shard: Shard, check: Callable[[Row], None], *, skip_bad: bool = False) -> None:
+        self._shard = shard
+        self._own = check
+        stream = unpacked(shard.path, places.opened(shard.path))
+        self._start, self._before = _begin(stream, shard, check)
+        self._lines = _Lines(stream, self._start)
+        super().__init__(shard.path, check, skip_bad=skip_bad, stream=self._lines)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Row]:
+        """The records, in order."""
+        end = float("inf") if self._shard.end is None else self._shard.end
+        prompt, own = self._before, False
+        for row in super().__iter__():
+            if row.data["prompt_id"] != prompt:
+                if self._lines.last >= end:
+                    return
+                prompt, own = row.data["prompt_id"], True
+            if own:
+                yield row
+
+    def _skip(self) -> None:
+        # Bad lines beyond the range are the next shard's.
+        if self._shard.end is None or self._lines.last < self._shard.end:
+            super()._skip()
+
+    def _found_nothing(self) -> None:
+        """A range may lie within one prompt."""
+
+    def _place(self) -> str:
+        return f"{self.name}:{self._line}" if not self._start else f"{self.name}{_mark(self._start, self._line)}"
+
+    def resolved(self, message: str) -> str:
+        """A message in which places are lines of the file: the lines before the range are counted only for it."""
+        head = f"{self.name}:@{self._start}+"
+        if not self._start or head not in message:
+            return message
+        before = _newlines(self.name, self._start)
+        first, *rest = message.split(head)
+        return first + "".join(f"{self.name}:{before + int(n)}{end}" for n, end in map(_leading_number, rest))
+
+
+@contextmanager
+def told(rows: ShardRows) -> Iterator[None]:
+    """Faults with the lines of the file as places."""
+    try:
+        yield
+    except DivtoolError as error:
+        error.args = (rows.resolved(str(error)),)
+        raise
+
+
+def _mark(start: int, line: int) -> str:
+    return f":@{start}+{line}"
+
+
+def _leading_number(text: str) -> tuple[str, str]:
+    digits = next((place for place, letter in enumerate(text) if not letter.isdigit()), len(text))
+    return text[:digits], text[digits:]
+
+
+def _newlines(path: str, end: int) -> int:
+    """How many lines end before a byte."""
+    found, left = 0, end
+    with places.opened(path) as stream:
+        while left > 0 and (block := stream.read(min(_BLOCK, left))):
+            found += block.count(b"\n")
+            left -= len(block)
+    return found
+
+
+def _begin(stream: IO[bytes], shard: Shard, check: Callable[[Row], None]) -> tuple[int, str | None]:
+    """Move to the first line that begins in a range; the answer is where it begins, and the prompt just before."""
+    if not shard.start:
+        return 0, None
+    stream.seek(shard.start - 1)
+    start = shard.start - 1 + len(stream.readline())
+    for line in _backwards(stream, start):
+        prompt = _prompt_of(line, check)
+        if prompt is not None:
+            stream.seek(start)
+            return start, prompt
+    stream.seek(start)
+    return start, None
+
+
+def _backwards(stream: IO[bytes], end: int) -> Iterator[bytes]:
+    """The lines that end before a byte, the last one first."""
+    rest, place = b"", end
+    while place > 0:
+        step = min(_BLOCK, place)
+        place -= step
+        stream.seek(place)
+        *lines, last = (stream.read(step) + rest).split(b"\n")
+        # What stands first may begin further up.
+        if lines:
+            yield last
+            yield from reversed(lines[1:])
+            rest = lines[0]
+        else:
+            rest = last
+    yield rest
+
+
+def _prompt_of(line: bytes, check: Callable[[Row], None]) -> str | None:
+    """The prompt_id of a line; None where it holds no usable record."""
+    try:
+        data = orjson.loads(line)
+        row = Row(data, "")
+        check(row)
+        return str(data["prompt_id"]) if isinstance(data, dict) else None
+    except (orjson.JSONDecodeError, InputError, AttributeError, TypeError, KeyError):
+        return None
+
+
+class ShardGroups:
+    """The prompts of a shard, one in memory at a time.
+
+    Args:
+        rows: Its records.
+        check: Raises `InputError` for a prompt that the stage cannot use.
+
+    Attributes:
+        ids: 64-bit hashes of the prompts so far, to see whether one comes back in another shard.
+    """
+
+    def __init__(self, rows: ShardRows, check: Callable[[list[Row]], None]) -> None:
+        self._rows, self._check = rows, check
+        self.ids = array("Q")
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """The checked groups."""
+        for group in groups(self._rows):
+            self.ids.append(short_hash(group[0].data["prompt_id"]))
+            self._check(group)
+            yield group
