@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,8 +12,9 @@ from ..core.errors import UsageError
 from . import console
 
 if TYPE_CHECKING:
+    from ..core.jsonl import Row
     from ..core.scale.cluster import ClusterOptions
-    from ..core.scale.run import Spread
+    from ..core.scale.spread import Spread
 
 _PANEL = "Beyond one machine"
 Engine = Annotated[
@@ -100,8 +101,9 @@ def spread(
     output: str,
     *,
     size: str,
-    depends: Mapping[str, Any],
     advance: Callable[[int], None],
+    depends: Mapping[str, Any] | None = None,
+    given: Iterable[Row] | None = None,
 ) -> Spread:
     """The input and the output of a run on a cluster.
 
@@ -110,8 +112,9 @@ def spread(
         source: The input: a file, a folder, a pattern or a URL.
         output: Where the parts go.
         size: Usual size of a shard.
-        depends: What else the output depends on; JSON values.
         advance: Hears how many records are done.
+        depends: What else the output depends on; JSON values.
+        given: Records that are in no file; they are written beside the parts.
 
     Raises:
         DivtoolError: Names or numbers that cannot be.
@@ -119,7 +122,7 @@ def spread(
     from .. import __version__
     from ..core import places
     from ..core.scale.parts import Parts
-    from ..core.scale.run import Spread
+    from ..core.scale.spread import Spread
 
     if source == "-":
         raise UsageError("--engine ray reads files, folders, patterns and URLs: name one, standard input has no shards")
@@ -128,14 +131,18 @@ def spread(
         for name, value in context.params.items()
         if name not in _ELSEWHERE
     }
-    files = [places.absolute(name) for name in places.files(source)]
+    parts = Parts(output)
+    # Standard input has been refused, so a name is there unless the records are.
+    files = [places.absolute(name) for name in places.files(source)] if given is None else [parts.given(given)]
     return Spread(
         source=source,
         files=files,
         size=_bytes(context.params["shard_size"] or size),
-        parts=Parts(output),
-        identity={"divtool": __version__, "command": context.info_name, "options": options, **depends},
+        parts=parts,
+        identity={"divtool": __version__, "command": context.info_name, "options": options, **(depends or {})},
         resume=bool(context.params.get("resume")),
+        regroup=bool(context.params.get("regroup")),
+        skip_bad=context.params["on_error"] == "skip",
         cluster=cluster_options(context),
         note=console.note,
         advance=advance,

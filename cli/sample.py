@@ -10,12 +10,14 @@ from ..core.errors import UsageError
 from . import console
 from . import endpoint as served
 from . import endpoint_options as s
+from . import engine_options as e
 from . import options as o
 
 _WHAT = "What to draw"
 
 
 def sample(
+    context: typer.Context,
     prompts: o.Input = None,
     output: o.Output = "-",
     builtin: Annotated[
@@ -165,6 +167,12 @@ def sample(
     seed: o.Seed = 0,
     resume: o.Resume = False,
     on_error: o.OnError = "stop",
+    engine: e.Engine = "local",
+    ray_address: e.RayAddress = None,
+    ray_workers: e.RayWorkers = None,
+    worker_cpus: e.WorkerCpus = None,
+    worker_gpus: e.WorkerGpus = None,
+    shard_size: e.ShardSize = None,
 ) -> None:
     """Draw responses from a model.
 
@@ -237,8 +245,14 @@ def sample(
         trust_remote_code=trust_remote_code,
         server=server,
     )
-    old = o.resumable(output, resume)
     given = "" if builtin else o.source(prompts)
+    if e.on_cluster(context):
+        from .sample_cluster import sample_on_cluster
+
+        own = builtin_rows(builtin, count, seed) if builtin else None
+        sample_on_cluster(context, chats, draw, loading, given, output, own)
+        return
+    old = o.resumable(output, resume)
     check_distinct(output, given)
     rows = builtin_rows(builtin, count, seed) if builtin else Reading(given, check_prompt, on_error)
     known = sum(1 for _ in builtin_rows(builtin, count, seed)) if builtin else count_lines(given)

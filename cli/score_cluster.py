@@ -33,8 +33,7 @@ def score_on_cluster(context: typer.Context, stage: Any, planned: Any, source: s
     definitions = {name: planned.definitions[name] for name in stage.names if name in planned.definitions}
     with console.progress(None, "responses") as advance:
         spread = e.spread(context, source, output, size=_SHARD, depends={"definitions": definitions}, advance=advance)
-        skip_bad = context.params["on_error"] == "skip"
-        totals = run(ScoreWork(plan=planned, parts=spread.parts, skip_bad=skip_bad), spread, check_response)
+        totals = run(ScoreWork(plan=planned, parts=spread.parts, skip_bad=spread.skip_bad), spread, check_response)
     if totals.skipped:
         console.warn(f"{source}: {totals.skipped} bad lines left out, {totals.records} read")
     if any(one is not None for one in (stage.builder, stage.length_bias, stage.distributions)):

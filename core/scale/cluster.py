@@ -79,14 +79,11 @@ class ClusterOptions:
 
 
 class Cluster:
-    """A connection to Ray, as a context.
+    """A connection to Ray, which ends with the context.
 
     Args:
         options: Where it is.
         note: Hears of what is lost.
-
-    Raises:
-        DivtoolError: Ray is not installed, or no cluster answers; raised on entering.
     """
 
     def __init__(self, options: ClusterOptions, note: Callable[[str], None]) -> None:
@@ -95,6 +92,16 @@ class Cluster:
         self._resources: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        return self
+
+    def connect(self) -> None:
+        """Connect, unless it is done.
+
+        Raises:
+            DivtoolError: Ray is not installed, or no cluster answers.
+        """
+        if self._resources:
+            return
         require_extra("ray", "ray")
         # Nothing is told to anybody; what Ray's own code has to say stands in its log files.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -117,7 +124,6 @@ class Cluster:
         self._stack.callback(ray.shutdown)
         self._stack.enter_context(redirect_stdout(_Heard(self._note)))
         self._resources = ray.cluster_resources()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -158,13 +164,9 @@ class Cluster:
         Raises:
             DivtoolError: A shard cannot be done; those done before stay so.
         """
-        import ray
-        from ray.data import ActorPoolStrategy, DataContext, from_items
+        from ray.data import ActorPoolStrategy, from_items
 
-        context = DataContext.get_current()
-        context.enable_progress_bars = context.print_on_execution_start = False
-        for name in ("ray.data", "ray"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        quiet()
         count = self.workers(work, len(shards))
         numbers = from_items([{"place": place} for place in range(len(shards))], override_num_blocks=len(shards))
         done = numbers.map_batches(
@@ -175,14 +177,36 @@ class Cluster:
             num_cpus=self._options.cpus,
             num_gpus=self._gpus(work),
         )
-        try:
-            for row in done.iter_rows():
-                facts: Facts = orjson.loads(row["facts"])
-                if "fault" in facts:
-                    raise DivtoolError(facts["fault"])
-                yield shards[int(row["place"])], facts
-        except ray.exceptions.RayError as error:
-            raise DivtoolError(f"Ray: {_cause(error)}") from error
+        for row in rows_of(done):
+            facts: Facts = orjson.loads(row["facts"])
+            if "fault" in facts:
+                raise DivtoolError(facts["fault"])
+            yield shards[int(row["place"])], facts
+
+
+def quiet() -> None:
+    """Ray Data's own bars and logs play no part here; must be called before a data set is made."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    for name in ("ray.data", "ray"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def rows_of(dataset: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a data set as they come.
+
+    Raises:
+        DivtoolError: What a worker or Ray itself has to say.
+    """
+    import ray
+
+    try:
+        yield from dataset.iter_rows()
+    except ray.exceptions.RayError as error:
+        cause = _cause(error)
+        raise cause if isinstance(cause, DivtoolError) else DivtoolError(f"Ray: {reason(cause)}") from error
 
 
 class _Worker:
@@ -280,11 +304,8 @@ def _no_cluster(address: str | None, why: str) -> DivtoolError:
     return DivtoolError(f"{where} ({why}); start one with ray start --head, and name its host:port with --ray-address")
 
 
-def _cause(error: BaseException) -> str:
-    """The innermost thing that Ray says."""
-    while getattr(error, "cause", None) is not None or error.__cause__ is not None:
-        inner = getattr(error, "cause", None) or error.__cause__
-        if inner is error or inner is None:
-            break
+def _cause(error: Exception) -> Exception:
+    """The innermost exception behind one of Ray's."""
+    while isinstance(inner := getattr(error, "cause", None) or error.__cause__, Exception) and inner is not error:
         error = inner
-    return reason(error) if isinstance(error, Exception) else type(error).__name__
+    return error

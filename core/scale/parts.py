@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, Self
@@ -13,7 +13,7 @@ import orjson
 
 from .. import places
 from ..errors import DivtoolError, UsageError
-from ..jsonl import Record, RowReader, dumps
+from ..jsonl import Record, Row, RowReader, dumps
 from ..packing import packer, unpacked
 from .shards import Shard
 
@@ -70,7 +70,8 @@ class Parts:
         """The file of a shard."""
         return f"{self.folder}/{self.form.replace('*', f'{number:05d}')}"
 
-    def _note(self, name: str) -> str:
+    def note(self, name: str) -> str:
+        """A file beside the parts."""
         return f"{self.folder}/{NOTES}/{name}"
 
     def begin(self, identity: Mapping[str, Any], *, resume: bool) -> None:
@@ -84,16 +85,16 @@ class Parts:
             DivtoolError: The folder holds something else.
         """
         wanted = json.loads(json.dumps(identity))
-        known = self._note(_RUN)
+        known = self.note(_RUN)
         if places.exists(known):
             if not resume:
                 raise DivtoolError(
                     f"{self.folder}: holds the parts of a run; --resume goes on, or name another with -o"
                 )
-            self._compare(_read_json(known), wanted)
-            for name in places.names_in(self._note("").rstrip("/")):
+            self._compare(read_json(known), wanted)
+            for name in places.names_in(self.note("").rstrip("/")):
                 if name.endswith(_TRIES):
-                    places.remove(self._note(name))
+                    places.remove(self.note(name))
             return
         head, tail = self.form.split("*")
         others = [name for name in places.names_in(self.folder) if name.startswith(head) and name.endswith(tail)]
@@ -108,10 +109,27 @@ class Parts:
             what = f"it differs in {key} ({was} there, {now} now)"
             raise DivtoolError(f"{self.folder}: --resume needs the run that was begun there; {what}")
 
+    def abandon(self) -> None:
+        """Take away what a run has noted that has finished nothing."""
+        if self.done():
+            return
+        places.remove(self.note("").rstrip("/"))
+        if self.single:
+            places.remove(self.folder)
+
     def facts(self, shard: Shard) -> dict[str, Any] | None:
         """What a shard came to; None where it is not done."""
-        name = self._note(f"{shard.number:05d}.json")
-        return _read_json(name) if places.exists(name) else None
+        name = self.note(f"{shard.number:05d}.json")
+        return read_json(name) if places.exists(name) else None
+
+    def given(self, rows: Iterable[Row]) -> str:
+        """A file beside the parts with these records, for an input that is in no file."""
+        name = self.note("given.jsonl")
+        if not places.exists(name):
+            with PartWriter(name) as writer:
+                for row in rows:
+                    writer.write(row.data)
+        return name
 
     def attempt(self, shard: Shard) -> None:
         """Count that a shard is begun.
@@ -119,8 +137,8 @@ class Parts:
         Raises:
             DivtoolError: It was begun too often: whatever does it is lost each time.
         """
-        name = self._note(f"{shard.number:05d}{_TRIES}")
-        tries = _read_json(name)["tries"] if places.exists(name) else 0
+        name = self.note(f"{shard.number:05d}{_TRIES}")
+        tries = read_json(name)["tries"] if places.exists(name) else 0
         if tries >= _MOST_TRIES:
             remedy = "give workers more memory (--worker-cpus 2 halves their number), or cut smaller (--shard-size)"
             raise DivtoolError(f"{shard}: its worker was lost {tries} times, often for want of memory; {remedy}")
@@ -129,12 +147,12 @@ class Parts:
 
     def done(self) -> set[int]:
         """The numbers of the shards that are done."""
-        names = (name.partition(".") for name in places.names_in(self._note("").rstrip("/")))
+        names = (name.partition(".") for name in places.names_in(self.note("").rstrip("/")))
         return {int(number) for number, _, ending in names if number.isdecimal() and ending == "json"}
 
     def finish(self, shard: Shard, facts: Mapping[str, Any]) -> None:
         """Note that a shard is done; its file is whole before."""
-        with places.whole(self._note(f"{shard.number:05d}.json")) as stream:
+        with places.whole(self.note(f"{shard.number:05d}.json")) as stream:
             stream.write(orjson.dumps(dict(facts)))
 
     def records(self, count: int) -> Iterator[Record]:
@@ -212,7 +230,12 @@ class ShardStore:
         return places.opened(self._head + name, mode)
 
 
-def _read_json(name: str) -> dict[str, Any]:
+def read_json(name: str) -> dict[str, Any]:
+    """A file that holds one JSON object.
+
+    Raises:
+        DivtoolError: It holds something else.
+    """
     with places.opened(name) as stream:
         try:
             found: dict[str, Any] = orjson.loads(stream.read())

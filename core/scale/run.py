@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,38 +16,12 @@ from numpy.typing import NDArray
 from .. import places
 from ..errors import DivtoolError, InputError, Interrupted
 from ..jsonl import Row, short_hash
-from .cluster import Cluster, ClusterOptions, Facts, Work
-from .parts import Parts
-from .shards import Shard, ShardGroups, ShardRows, cut
+from .cluster import Cluster, Facts, Work
+from .regroup import regrouped
+from .shards import Shard, ShardRows, cut
+from .spread import Spread
 
 _RECENT = 1 << 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """An input that is worked on in shards.
-
-    Attributes:
-        source: The name of the input, for messages.
-        files: Its files.
-        size: Most bytes of a plain file in a shard.
-        parts: Where the parts of the output go.
-        identity: What the parts depend on beside the input; JSON values.
-        resume: Whether to go on from the parts that are there.
-        cluster: Where to work.
-        note: Hears what goes on.
-        advance: Hears how many records are done.
-    """
-
-    source: str
-    files: Sequence[str]
-    size: int
-    parts: Parts
-    identity: Mapping[str, Any]
-    resume: bool
-    cluster: ClusterOptions
-    note: Callable[[str], None]
-    advance: Callable[[int], None]
 
 
 @dataclass(slots=True)
@@ -58,6 +33,7 @@ class Totals:
         records: Records of the output.
         skipped: Bad lines that were left out.
         counts: Further counts of the work, added up.
+        notes: What the first shard has to say.
         sha256: Hash of the hashes of the shards' lines, in order.
     """
 
@@ -65,15 +41,16 @@ class Totals:
     records: int = 0
     skipped: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    notes: Sequence[str] = ()
     sha256: str = ""
 
 
-def facts_of(rows: ShardRows, groups: ShardGroups, records: int, counts: Mapping[str, int] | None = None) -> Facts:
+def facts_of(rows: ShardRows, prompts: array[int], records: int, counts: Mapping[str, int] | None = None) -> Facts:
     """What `run` must know of a shard that is done.
 
     Args:
         rows: Its records, read to their end.
-        groups: Its prompts.
+        prompts: Hashes of its prompts.
         records: How many records were written.
         counts: What else is to be added up.
     """
@@ -81,7 +58,7 @@ def facts_of(rows: ShardRows, groups: ShardGroups, records: int, counts: Mapping
         "records": records,
         "skipped": rows.skipped,
         "sha256": rows.sha256,
-        "prompts": b64encode(np.array(groups.ids, dtype="<u8").tobytes()).decode(),
+        "prompts": b64encode(np.array(prompts, dtype="<u8").tobytes()).decode(),
         "counts": dict(counts or {}),
     }
 
@@ -97,20 +74,26 @@ def run(work: Work, spread: Spread, check: Callable[[Row], None]) -> Totals:
     Raises:
         DivtoolError: A shard cannot be done, or a prompt is in two of them. What is done stays.
     """
-    shards = cut(list(spread.files), spread.size)
-    sizes = [[name, places.size(name)] for name in spread.files]
-    spread.parts.begin({**spread.identity, "files": sizes, "shard_size": spread.size}, resume=spread.resume)
-    found = _Found(shards, spread, check)
-    done = spread.parts.done()
-    for shard in shards:
-        if shard.number in done:
-            found.add(shard, spread.parts.facts(shard) or {})
-    left = [shard for shard in shards if shard.number not in done]
-    if done:
-        spread.note(f"{len(done):,} of {len(shards):,} shards were done before")
-    if left:
-        found.work(work, left)
-    return found.totals()
+    files = [(name, places.size(name)) for name in spread.files]
+    spread.parts.begin({**spread.identity, "files": files, "shard_size": spread.size}, resume=spread.resume)
+    shards, skipped = cut(files, spread.size), 0
+    with Cluster(spread.cluster, spread.note) as cluster, _tidy(spread):
+        if spread.regroup:
+            shards, skipped = regrouped(cluster, spread, shards, check)
+        found = _Found(shards, spread, check)
+        found.go_on()
+        found.work(work, cluster)
+        return found.totals(skipped)
+
+
+@contextmanager
+def _tidy(spread: Spread) -> Iterator[None]:
+    """After a failure with nothing to go on from, nothing is left behind."""
+    try:
+        yield
+    except BaseException:
+        spread.parts.abandon()
+        raise
 
 
 class _Found:
@@ -122,14 +105,26 @@ class _Found:
         self._hashes: dict[int, str] = {}
         self._totals = Totals(len(shards))
 
-    def work(self, work: Work, shards: Sequence[Shard]) -> None:
-        """Do shards on the cluster."""
+    def go_on(self) -> None:
+        """Add up what an interrupted run has done."""
+        done = self._spread.parts.done()
+        for shard in self._shards:
+            if shard.number in done:
+                self.add(shard, self._spread.parts.facts(shard) or {})
+        if done:
+            self._spread.note(f"{len(done):,} of {len(self._shards):,} shards were done before")
+
+    def work(self, work: Work, cluster: Cluster) -> None:
+        """Do the others on the cluster."""
+        shards = [shard for shard in self._shards if shard.number not in self._hashes]
+        if not shards:
+            return
         try:
-            with Cluster(self._spread.cluster, self._spread.note) as cluster:
-                workers = cluster.workers(work, len(shards))
-                self._spread.note(f"{len(shards):,} shards, {workers} workers on {cluster.machines} machines")
-                for shard, facts in cluster.map(work, shards):
-                    self.add(shard, facts)
+            cluster.connect()
+            workers = cluster.workers(work, len(shards))
+            self._spread.note(f"{len(shards):,} shards, {workers} workers on {cluster.machines} machines")
+            for shard, facts in cluster.map(work, shards):
+                self.add(shard, facts)
         except DivtoolError as error:
             error.args = (f"{error}{self._goes_on}",)
             raise
@@ -149,6 +144,8 @@ class _Found:
         totals.records += facts["records"]
         totals.skipped += facts["skipped"]
         totals.counts.update(facts["counts"])
+        if shard is self._shards[0]:
+            totals.notes = facts.get("notes", ())
         self._hashes[shard.number] = facts["sha256"]
         self._spread.advance(facts["records"])
         twice = self._prompts.add(np.frombuffer(b64decode(facts["prompts"]), dtype="<u8"))
@@ -162,13 +159,17 @@ class _Found:
                 raise row.fault(f"prompt_id '{prompt}' is in another shard too", "use --regroup")
         return InputError(str(shard), "a prompt is in another shard too", "use --regroup")
 
-    def totals(self) -> Totals:
+    def totals(self, skipped: int) -> Totals:
         """All of it.
+
+        Args:
+            skipped: Bad lines that were left out before.
 
         Raises:
             InputError: There was nothing.
         """
         totals = self._totals
+        totals.skipped += skipped
         if not totals.records and not totals.counts["read"]:
             what = f"no usable record, {totals.skipped} bad lines skipped" if totals.skipped else "no records"
             raise InputError(self._spread.source, what)

@@ -50,7 +50,7 @@ class ScoreWork:
                     for record in records:
                         writer.write(record)
             nulls = {f"null {name}": n for name, n in stage.summary.nulls.items()}
-            facts = facts_of(rows, groups, writer.written, {"empty": stage.summary.empty, **nulls})
+            facts = facts_of(rows, groups.ids, writer.written, {"empty": stage.summary.empty, **nulls})
             self.parts.finish(shard, facts)
             return facts
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
@@ -49,16 +49,15 @@ class Shard:
         )
 
 
-def cut(files: list[str], size: int) -> list[Shard]:
+def cut(files: Iterable[tuple[str, int]], size: int) -> list[Shard]:
     """The shards of some files, in order.
 
     Args:
-        files: Their names.
+        files: Their names, and how many bytes each has.
         size: Most bytes of a plain file in one shard.
     """
     found: list[Shard] = []
-    for path in files:
-        length = places.size(path)
+    for path, length in files:
         if path.endswith(_PACKED):
             found.append(Shard(len(found), path))
             continue
@@ -95,14 +94,16 @@ class ShardRows(RowReader):
         shard: Which part of which file.
         check: As for `RowReader`.
         skip_bad: As for `RowReader`.
+        whole: Whether prompts are kept whole; else these are the records that begin in the range.
 
     Raises:
         DivtoolError: The file cannot be opened.
     """
 
-    def __init__(self, shard: Shard, check: Callable[[Row], None], *, skip_bad: bool = False) -> None:
-        self._shard = shard
-        self._own = check
+    def __init__(
+        self, shard: Shard, check: Callable[[Row], None], *, skip_bad: bool = False, whole: bool = True
+    ) -> None:
+        self._shard, self._whole = shard, whole
         stream = unpacked(shard.path, places.opened(shard.path))
         self._start, self._before = _begin(stream, shard, check)
         self._lines = _Lines(stream, self._start)
@@ -113,12 +114,17 @@ class ShardRows(RowReader):
         end = float("inf") if self._shard.end is None else self._shard.end
         prompt, own = self._before, False
         for row in super().__iter__():
-            if row.data["prompt_id"] != prompt:
+            if not self._whole or row.data["prompt_id"] != prompt:
                 if self._lines.last >= end:
                     return
                 prompt, own = row.data["prompt_id"], True
             if own:
                 yield row
+
+    @property
+    def last(self) -> int:
+        """Where the record begins that was read last."""
+        return self._lines.last
 
     def _skip(self) -> None:
         # Bad lines beyond the range are the next shard's.
