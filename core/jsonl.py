@@ -28,6 +28,7 @@ import orjson
 
 from .errors import ClosedPipe, DivtoolError, InputError, UsageError
 from .packing import packer, unpacked, unpacking_errors
+from .places import files, opened
 from .rescue import is_removed, removed
 
 Record = dict[str, Any]
@@ -100,10 +101,11 @@ def _holds_nan(value: Any) -> bool:
 
 
 class RowReader:
-    """Rows of a JSON Lines file or of standard input, checked one at a time.
+    """Rows of JSON Lines, checked one at a time.
 
     Args:
-        source: A path, or ``-`` for standard input; ``.gz`` and ``.zst`` are unpacked.
+        source: A file, a folder or pattern of files (`places.files`), or ``-`` for standard input; ``.gz`` and ``.zst``
+            are unpacked.
         check: Raises `InputError` for a record that the stage cannot use.
         skip_bad: Count bad lines and go on, instead of ending the run.
         kind: What the rows are, for the message about an empty input.
@@ -132,7 +134,8 @@ class RowReader:
         self._kind = kind
         self._loads = loads
         self._digest = hashlib.sha256()
-        self._stream = stream or _open_input(source)
+        self._file, *self._files = [self.name] if source == "-" or stream else files(source)
+        self._stream = stream or _open_input(source if source == "-" else self._file)
 
     @property
     def sha256(self) -> str:
@@ -141,6 +144,14 @@ class RowReader:
 
     def __iter__(self) -> Iterator[Row]:
         """Each usable record; an empty input is an error."""
+        yield from self._of_file()
+        for name in self._files:
+            self._file, self._stream = name, _open_input(name)
+            yield from self._of_file()
+        if not self.read:
+            self._found_nothing()
+
+    def _of_file(self) -> Iterator[Row]:
         with self._stream as stream:
             lines = jsonlines.Reader(self._hashed(stream), loads=self._loads)
             while True:
@@ -155,8 +166,6 @@ class RowReader:
                     continue
                 self.read += 1
                 yield row
-        if not self.read:
-            self._found_nothing()
 
     def _skip(self) -> None:
         """Count a bad line."""
@@ -168,7 +177,7 @@ class RowReader:
 
     def _place(self) -> str:
         """Where the line is that was read last."""
-        return f"{self.name}:{self._line}"
+        return f"{self._file}:{self._line}"
 
     def _next(self, lines: Any) -> Row:
         try:
@@ -193,14 +202,14 @@ class RowReader:
                 return
             except unpacking_errors() as error:
                 # No InputError: what follows cannot be read either, so --on-error skip must not swallow it.
-                raise DivtoolError(f"{self.name}:{self._line + 1}: cannot be read ({error})") from error
+                raise DivtoolError(f"{self._file}:{self._line + 1}: cannot be read ({error})") from error
             self._line += 1
             self._digest.update(raw)
             yield self._decoded(raw)
 
     def _decoded(self, raw: bytes) -> str:
         if self._line == 1 and raw[:2] == b"\x1f\x8b":
-            raise DivtoolError(f"{self.name}: is gzip data; name it .gz, or unpack it first")
+            raise DivtoolError(f"{self._file}: is gzip data; name it .gz, or unpack it first")
         try:
             return raw.decode("utf-8-sig" if self._line == 1 else "utf-8")
         except UnicodeDecodeError as error:
@@ -220,13 +229,7 @@ class RowReader:
 def _open_input(source: str) -> IO[bytes]:
     if source == "-":
         return sys.stdin.buffer
-    path = Path(source)
-    try:
-        return unpacked(source, path.open("rb"))
-    except FileNotFoundError:
-        raise InputError(source, "no such file", "name an existing file, or - for standard input") from None
-    except OSError as error:
-        raise InputError(source, f"cannot be read ({error.strerror or error})") from None
+    return unpacked(source, opened(source))
 
 
 def count_lines(source: str) -> int | None:
@@ -235,13 +238,18 @@ def count_lines(source: str) -> int | None:
     Args:
         source: As `RowReader` takes it; standard input and pipes can be read only once.
     """
-    if source == "-" or not os.path.isfile(source):
+    names = [] if source == "-" else files(source)
+    if not names or not all(map(os.path.isfile, names)):
         return None
     try:
-        with _open_input(source) as stream:
-            return sum(not line.isspace() for line in stream)
+        return sum(map(_filled_lines, names))
     except unpacking_errors():
         return None  # The reader says where it is broken.
+
+
+def _filled_lines(name: str) -> int:
+    with _open_input(name) as stream:
+        return sum(not line.isspace() for line in stream)
 
 
 class RecordWriter:
@@ -378,7 +386,7 @@ def check_distinct(output: str | Path, *inputs: str | Path) -> None:
 
     Two files that do not exist yet are told apart by name, so that two outputs can be checked as well.
     """
-    for source in inputs:
+    for source in (name for given in inputs for name in _names(given)):
         try:
             read = os.fstat(sys.stdin.fileno()) if str(source) == "-" else os.stat(source)
             same = stat.S_ISREG(read.st_mode) and os.path.samestat(read, os.stat(output))
@@ -389,6 +397,14 @@ def check_distinct(output: str | Path, *inputs: str | Path) -> None:
             continue
         if same:
             raise UsageError(f"{output} is the input as well; name another output")
+
+
+def _names(source: str | Path) -> list[str]:
+    """The files that a name means, as far as they can be told."""
+    try:
+        return ["-"] if str(source) == "-" else files(str(source))
+    except DivtoolError:
+        return [str(source)]
 
 
 def check_writable(path: Path) -> None:
