@@ -62,7 +62,7 @@ def sample_on_cluster(
     if totals.skipped:
         console.warn(f"{source}: {totals.skipped} bad lines left out, {totals.counts['read']} read")
     for line in totals.notes:
-        console.note(f"first of {totals.shards:,} shards: {line}")
+        console.note(f"first of {len(totals.shards):,} shards: {line}")
     spread.parts.join(totals.shards)
     counts = totals.counts
     console.note(f"{counts['read']:,} prompts, {counts['chats']:,} chats, {counts['tokens']:,} tokens")

@@ -142,16 +142,28 @@ def size(name: str) -> int:
     Raises:
         DivtoolError: There is none, or its store cannot be reached.
     """
+    return stamped(name)[0]
+
+
+def stamped(name: str) -> tuple[int, str]:
+    """How many bytes a file has, and what changes when it is written anew: its size with its time or its tag.
+
+    Raises:
+        DivtoolError: There is none, or its store cannot be reached.
+    """
     if is_url(name):
         system, path = _store(name)
         with _told(name):
-            return int(system.size(path))
+            found = system.info(path)
+        length = int(found["size"])
+        return length, f"{length} {found.get('ETag') or found.get('mtime') or found.get('LastModified') or ''}"
     try:
-        return os.path.getsize(name)
+        told = os.stat(name)
     except FileNotFoundError:
         raise InputError(name, "no such file", "name an existing file, or - for standard input") from None
     except OSError as error:
         raise InputError(name, f"cannot be read ({error.strerror})") from None
+    return told.st_size, f"{told.st_size} {told.st_mtime_ns}"
 
 
 def exists(name: str) -> bool:

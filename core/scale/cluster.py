@@ -131,7 +131,9 @@ class Cluster:
     @property
     def machines(self) -> int:
         """How many machines there are."""
-        return sum(1 for name in self._resources if name.startswith("node:") and not name.startswith("node:__"))
+        import ray
+
+        return sum(node["Alive"] for node in ray.nodes())
 
     def workers(self, work: Work, shards: int) -> int:
         """How many workers there will be."""

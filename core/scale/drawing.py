@@ -51,7 +51,7 @@ class SampleWork:
             sampler = open_sampler(backend, self.strategy, self.options, lambda n: tokens.append(n))
             rows = ShardRows(shard, check_prompt, skip_bad=self.skip_bad)
             prompts = array("Q")
-            with told(rows), PartWriter(self.parts.part(shard.number)) as writer:
+            with told(rows), PartWriter(self.parts.part(shard)) as writer:
                 for records in sampler.run(_counted(rows, prompts)):
                     for record in records:
                         writer.write(record)

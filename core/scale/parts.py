@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from .shards import Shard
 
 NOTES = "_divtool"
 _RUN = "run.json"
+_NAME = re.compile(r"[0-9]{5,}-[0-9]{5,}")
 _TRIES = ".tries"
 # Ray begins a shard anew for ever when its worker is lost, also where the shard is what kills it.
 _MOST_TRIES = 8
@@ -66,9 +68,9 @@ class Parts:
         for key, value in zip(("folder", "form", "single"), found, strict=True):
             object.__setattr__(self, key, value)
 
-    def part(self, number: int) -> str:
+    def part(self, shard: Shard) -> str:
         """The file of a shard."""
-        return f"{self.folder}/{self.form.replace('*', f'{number:05d}')}"
+        return f"{self.folder}/{self.form.replace('*', shard.name)}"
 
     def note(self, name: str) -> str:
         """A file beside the parts."""
@@ -86,22 +88,33 @@ class Parts:
         """
         wanted = json.loads(json.dumps(identity))
         known = self.note(_RUN)
-        if places.exists(known):
-            if not resume:
-                raise DivtoolError(
-                    f"{self.folder}: holds the parts of a run; --resume goes on, or name another with -o"
-                )
-            self._compare(read_json(known), wanted)
-            for name in places.names_in(self.note("").rstrip("/")):
-                if name.endswith(_TRIES):
-                    places.remove(self.note(name))
+        if not places.exists(known):
+            self._begin(wanted)
             return
+        if not resume:
+            raise DivtoolError(f"{self.folder}: holds the parts of a run; --resume goes on, or name another with -o")
+        self._compare(read_json(known), wanted)
+        for name in places.names_in(self.note("").rstrip("/")):
+            if name.endswith(_TRIES):
+                places.remove(self.note(name))
+
+    def keep_only(self, shards: Iterable[Shard]) -> None:
+        """Take the parts of shards away that are no more, since a file has become shorter."""
+        head, tail = self.form.split("*")
+        expected = {shard.name for shard in shards}
+        for folder, before, behind in ((self.folder, head, tail), (self.note("").rstrip("/"), "", ".json")):
+            for name in places.names_in(folder):
+                number = name.removeprefix(before).removesuffix(behind)
+                if _NAME.fullmatch(number) and name == before + number + behind and number not in expected:
+                    places.remove(f"{folder}/{name}")
+
+    def _begin(self, identity: Mapping[str, Any]) -> None:
         head, tail = self.form.split("*")
         others = [name for name in places.names_in(self.folder) if name.startswith(head) and name.endswith(tail)]
         if others:
             raise DivtoolError(f"{self.folder}: holds {others[0]}, which no run has noted; name another folder with -o")
-        with places.whole(known) as stream:
-            stream.write(json.dumps(wanted, indent=1).encode() + b"\n")
+        with places.whole(self.note(_RUN)) as stream:
+            stream.write(json.dumps(identity, indent=1).encode() + b"\n")
 
     def _compare(self, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         for key in (key for key in {**wanted, **there} if there.get(key) != wanted.get(key)):
@@ -118,9 +131,10 @@ class Parts:
             places.remove(self.folder)
 
     def facts(self, shard: Shard) -> dict[str, Any] | None:
-        """What a shard came to; None where it is not done."""
-        name = self.note(f"{shard.number:05d}.json")
-        return read_json(name) if places.exists(name) else None
+        """What a shard came to; None where it is not done, or its file has changed since."""
+        name = self.note(f"{shard.name}.json")
+        found = read_json(name) if places.exists(name) else None
+        return found if found is not None and found["stamp"] == shard.stamp else None
 
     def given(self, rows: Iterable[Row]) -> str:
         """A file beside the parts with these records, for an input that is in no file."""
@@ -137,7 +151,7 @@ class Parts:
         Raises:
             DivtoolError: It was begun too often: whatever does it is lost each time.
         """
-        name = self.note(f"{shard.number:05d}{_TRIES}")
+        name = self.note(f"{shard.name}{_TRIES}")
         tries = read_json(name)["tries"] if places.exists(name) else 0
         if tries >= _MOST_TRIES:
             remedy = "give workers more memory (--worker-cpus 2 halves their number), or cut smaller (--shard-size)"
@@ -145,34 +159,38 @@ class Parts:
         with places.whole(name) as stream:
             stream.write(orjson.dumps({"tries": tries + 1}))
 
-    def done(self) -> set[int]:
-        """The numbers of the shards that are done."""
-        names = (name.partition(".") for name in places.names_in(self.note("").rstrip("/")))
-        return {int(number) for number, _, ending in names if number.isdecimal() and ending == "json"}
+    def done(self) -> set[str]:
+        """The names of the shards that are done, if their files have not changed."""
+        names = (name.removesuffix(".json") for name in places.names_in(self.note("").rstrip("/")))
+        return {name for name in names if _NAME.fullmatch(name)}
 
     def finish(self, shard: Shard, facts: Mapping[str, Any]) -> None:
         """Note that a shard is done; its file is whole before."""
-        with places.whole(self.note(f"{shard.number:05d}.json")) as stream:
-            stream.write(orjson.dumps(dict(facts)))
+        with places.whole(self.note(f"{shard.name}.json")) as stream:
+            stream.write(orjson.dumps({**facts, "stamp": shard.stamp}))
 
-    def records(self, count: int) -> Iterator[Record]:
-        """The records of so many parts, in order."""
-        for number in range(count):
-            if places.exists(self.part(number)):
-                name = self.part(number)
-                yield from (row.data for row in RowReader(name, stream=unpacked(name, places.opened(name))))
+    def records(self, shards: Iterable[Shard]) -> Iterator[Record]:
+        """The records of the parts of some shards, in order."""
+        for name in map(self.part, shards):
+            yield from (row.data for row in _Part(name, stream=unpacked(name, places.opened(name))))
 
-    def join(self, count: int) -> None:
-        """Make one file of so many parts, where one was named, and take them away."""
+    def join(self, shards: Iterable[Shard]) -> None:
+        """Make one file of the parts of some shards, where one was named, and take them away."""
         if not self.single:
             return
         with places.whole(places.absolute(self.target)) as whole:
-            for number in range(count):
-                if places.exists(self.part(number)):
-                    with places.opened(self.part(number)) as part:
-                        while block := part.read(_BLOCK):
-                            whole.write(block)
+            for name in map(self.part, shards):
+                with places.opened(name) as part:
+                    while block := part.read(_BLOCK):
+                        whole.write(block)
         places.remove(self.folder)
+
+
+class _Part(RowReader):
+    """The records of a part, which may be none."""
+
+    def _found_nothing(self) -> None:
+        pass
 
 
 class PartWriter:
@@ -219,11 +237,11 @@ class ShardStore:
 
     Args:
         parts: Where parts are.
-        number: The shard's.
+        shard: The shard.
     """
 
-    def __init__(self, parts: Parts, number: int) -> None:
-        self._head = f"{parts.folder}/{number:05d}."
+    def __init__(self, parts: Parts, shard: Shard) -> None:
+        self._head = f"{parts.folder}/{shard.name}."
 
     def open(self, name: str, mode: Literal["rb", "wb"]) -> IO[bytes]:
         """A file of this shard."""

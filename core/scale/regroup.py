@@ -38,15 +38,17 @@ def regrouped(
         DivtoolError: A record is bad.
     """
     known = spread.parts.note(_LIST)
-    if not places.exists(known):
+    stamps = [[shard.path, shard.stamp] for shard in shards]
+    if not places.exists(known) or read_json(known)["input"] != stamps:
         cluster.connect()
         spread.note(f"bringing the lines of each prompt together, {len(shards):,} shards")
-        found = _exchanged(spread, shards, check)
+        found = {"input": stamps, **_exchanged(spread, shards, check)}
         with places.whole(known) as stream:
             stream.write(json.dumps(found).encode())
     listed = read_json(known)
-    whole = cut([(name, size) for name, size in listed["files"]], max([spread.size, *(s for _, s in listed["files"])]))
-    return whole, int(listed["skipped"])
+    stamp = f"{short_hash(stamps):016x}"
+    files = [(name, size, stamp) for name, size in listed["files"]]
+    return cut(files, max([spread.size, *(size for _, size, _ in files)])), int(listed["skipped"])
 
 
 def _exchanged(spread: Spread, shards: Sequence[Shard], check: Callable[[Row], None]) -> dict[str, Any]:
@@ -74,8 +76,8 @@ def _read(shards: list[Shard], check: Callable[[Row], None], skip_bad: bool, buc
     def lines(batch: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        shard = shards[int(batch["place"][0])]
-        rows = ShardRows(shard, check, skip_bad=skip_bad, whole=False)
+        place = int(batch["place"][0])
+        rows = ShardRows(shards[place], check, skip_bad=skip_bad, whole=False)
         own, starts, lines = [], [], []
         try:
             with told(rows):
@@ -89,7 +91,7 @@ def _read(shards: list[Shard], check: Callable[[Row], None], skip_bad: bool, buc
         # A line without content carries the number of bad ones.
         return {
             "bucket": np.array([*own, 0], dtype=np.int64),
-            "shard": np.array([shard.number] * (len(lines) + 1), dtype=np.int64),
+            "shard": np.array([place] * (len(lines) + 1), dtype=np.int64),
             "start": np.array([*starts, rows.skipped], dtype=np.int64),
             "line": np.array([*lines, b""], dtype=object),
         }

@@ -18,10 +18,12 @@ from ..errors import DivtoolError, InputError, Interrupted
 from ..jsonl import Row, short_hash
 from .cluster import Cluster, Facts, Work
 from .regroup import regrouped
-from .shards import Shard, ShardRows, cut
+from .shards import Shard, ShardRows, cut, told
 from .spread import Spread
 
 _RECENT = 1 << 16
+_TWICE = "{} is in another shard too, so its lines stand apart"
+_REMEDY = "begin anew with --regroup and another -o"
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ class Totals:
     """What all shards came to.
 
     Attributes:
-        shards: How many there are.
+        shards: The shards, in order.
         records: Records of the output.
         skipped: Bad lines that were left out.
         counts: Further counts of the work, added up.
@@ -37,7 +39,7 @@ class Totals:
         sha256: Hash of the hashes of the shards' lines, in order.
     """
 
-    shards: int = 0
+    shards: Sequence[Shard]
     records: int = 0
     skipped: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -74,12 +76,13 @@ def run(work: Work, spread: Spread, check: Callable[[Row], None]) -> Totals:
     Raises:
         DivtoolError: A shard cannot be done, or a prompt is in two of them. What is done stays.
     """
-    files = [(name, places.size(name)) for name in spread.files]
-    spread.parts.begin({**spread.identity, "files": files, "shard_size": spread.size}, resume=spread.resume)
-    shards, skipped = cut(files, spread.size), 0
+    shards, skipped = cut([(name, *places.stamped(name)) for name in spread.files], spread.size), 0
+    identity = {**spread.identity, "files": list(spread.files), "shard_size": spread.size}
+    spread.parts.begin(identity, resume=spread.resume)
     with Cluster(spread.cluster, spread.note) as cluster, _tidy(spread):
         if spread.regroup:
             shards, skipped = regrouped(cluster, spread, shards, check)
+        spread.parts.keep_only(shards)
         found = _Found(shards, spread, check)
         found.go_on()
         found.work(work, cluster)
@@ -102,21 +105,22 @@ class _Found:
     def __init__(self, shards: Sequence[Shard], spread: Spread, check: Callable[[Row], None]) -> None:
         self._shards, self._spread, self._check = shards, spread, check
         self._prompts = _Prompts()
-        self._hashes: dict[int, str] = {}
-        self._totals = Totals(len(shards))
+        self._hashes: dict[str, str] = {}
+        self._totals = Totals(shards)
 
     def go_on(self) -> None:
         """Add up what an interrupted run has done."""
         done = self._spread.parts.done()
         for shard in self._shards:
-            if shard.number in done:
-                self.add(shard, self._spread.parts.facts(shard) or {})
-        if done:
-            self._spread.note(f"{len(done):,} of {len(self._shards):,} shards were done before")
+            facts = self._spread.parts.facts(shard) if shard.name in done else None
+            if facts is not None:
+                self.add(shard, facts)
+        if self._hashes:
+            self._spread.note(f"{len(self._hashes):,} of {len(self._shards):,} shards were done before")
 
     def work(self, work: Work, cluster: Cluster) -> None:
         """Do the others on the cluster."""
-        shards = [shard for shard in self._shards if shard.number not in self._hashes]
+        shards = [shard for shard in self._shards if shard.name not in self._hashes]
         if not shards:
             return
         try:
@@ -126,7 +130,8 @@ class _Found:
             for shard, facts in cluster.map(work, shards):
                 self.add(shard, facts)
         except DivtoolError as error:
-            error.args = (f"{error}{self._goes_on}",)
+            if _REMEDY not in str(error):
+                error.args = (f"{error}{self._goes_on}",)
             raise
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted{self._goes_on}") from None
@@ -146,18 +151,19 @@ class _Found:
         totals.counts.update(facts["counts"])
         if shard is self._shards[0]:
             totals.notes = facts.get("notes", ())
-        self._hashes[shard.number] = facts["sha256"]
+        self._hashes[shard.name] = facts["sha256"]
         self._spread.advance(facts["records"])
         twice = self._prompts.add(np.frombuffer(b64decode(facts["prompts"]), dtype="<u8"))
         if twice is not None:
-            raise self._comes_back(shard, twice)
+            with told(rows := ShardRows(shard, self._check, skip_bad=True)):
+                raise self._comes_back(rows, twice)
 
-    def _comes_back(self, shard: Shard, digest: int) -> InputError:
-        for row in ShardRows(shard, self._check, skip_bad=True):
+    def _comes_back(self, rows: ShardRows, digest: int) -> InputError:
+        for row in rows:
             prompt = row.data["prompt_id"]
             if short_hash(prompt) == digest:
-                raise row.fault(f"prompt_id '{prompt}' is in another shard too", "use --regroup")
-        return InputError(str(shard), "a prompt is in another shard too", "use --regroup")
+                return row.fault(_TWICE.format(f"prompt_id '{prompt}'"), _REMEDY)
+        return InputError(rows.name, _TWICE.format("a prompt_id"), _REMEDY)
 
     def totals(self, skipped: int) -> Totals:
         """All of it.
@@ -173,7 +179,7 @@ class _Found:
         if not totals.records and not totals.counts["read"]:
             what = f"no usable record, {totals.skipped} bad lines skipped" if totals.skipped else "no records"
             raise InputError(self._spread.source, what)
-        joined = "".join(self._hashes[number] for number in sorted(self._hashes))
+        joined = "".join(self._hashes[name] for name in sorted(self._hashes))
         totals.sha256 = hashlib.sha256(joined.encode()).hexdigest()
         return totals
 

@@ -45,7 +45,7 @@ class ScoreWork:
             stage.summary = Summary()
             rows = ShardRows(shard, check_response, skip_bad=self.skip_bad)
             groups = ShardGroups(rows, check_group)
-            with told(rows), PartWriter(self.parts.part(shard.number)) as writer:
+            with told(rows), PartWriter(self.parts.part(shard)) as writer:
                 for records in stage.scored(scorer, groups):
                     for record in records:
                         writer.write(record)

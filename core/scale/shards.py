@@ -30,40 +30,47 @@ class Shard:
     """One part of an input.
 
     Attributes:
-        number: Its place among all, from 0.
+        file: Place of its file among all, from 0.
+        number: Its place in the file, from 0.
         path: The file.
         start: Its first byte.
         end: The byte behind its last one; None is the end of the file.
+        stamp: Changes when the file does.
     """
 
+    file: int
     number: int
     path: str
     start: int = 0
     end: int | None = None
+    stamp: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name among all; the order of the names is that of the input."""
+        return f"{self.file:05d}-{self.number:05d}"
 
     def __str__(self) -> str:
         if not self.start and self.end is None:
             return self.path
-        return (
-            f"{self.path} (bytes {self.start:,} to {self.end:,})" if self.end else f"{self.path} (from {self.start:,})"
-        )
+        to = "" if self.end is None else f" to {self.end:,}"
+        return f"{self.path} (bytes {self.start:,}{to})"
 
 
-def cut(files: Iterable[tuple[str, int]], size: int) -> list[Shard]:
+def cut(files: Iterable[tuple[str, int, str]], size: int) -> list[Shard]:
     """The shards of some files, in order.
 
     Args:
-        files: Their names, and how many bytes each has.
+        files: Their names, how many bytes each has, and their stamps.
         size: Most bytes of a plain file in one shard.
     """
     found: list[Shard] = []
-    for path, length in files:
-        if path.endswith(_PACKED):
-            found.append(Shard(len(found), path))
-            continue
-        starts = range(0, max(length, 1), size)
-        for start in starts:
-            found.append(Shard(len(found), path, start, start + size if start + size < length else None))
+    for place, (path, length, stamp) in enumerate(files):
+        # What is packed can only be read from its beginning.
+        starts = range(0, 1 if path.endswith(_PACKED) else max(length, 1), size)
+        for number, start in enumerate(starts):
+            end = starts[number + 1] if number + 1 < len(starts) else None
+            found.append(Shard(place, number, path, start, end, stamp))
     return found
 
 

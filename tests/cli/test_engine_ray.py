@@ -1,0 +1,241 @@
+"""`--engine ray` on a cluster of two nodes on this machine, each with worker processes of its own."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from .conftest import Run
+
+ray = pytest.importorskip("ray")
+
+Done = subprocess.CompletedProcess[bytes]
+# A node counts as lost after a second; Ray's usual time is a quarter of a minute.
+_HASTY = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[tuple[Any, Any]]:
+    """The cluster, and its second node."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": _HASTY}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    second = cluster.add_node(num_cpus=1)
+    yield cluster, second
+    cluster.shutdown()
+
+
+@pytest.fixture
+def engine(nodes: tuple[Any, Any]) -> tuple[str, ...]:
+    """The options that name the cluster."""
+    return "--engine", "ray", "--ray-address", nodes[0].address
+
+
+@pytest.fixture
+def responses(new_divtool: Run, tmp_path: Path) -> Path:
+    """800 prompts with five responses each."""
+    path = tmp_path / "responses.jsonl"
+    asked = ("sample", "--builtin", "story-triplets", "--count", "800", "-n", "5", "--backend", "echo")
+    assert new_divtool(*asked, "-o", path.name).returncode == 0
+    return path
+
+
+def test_score_is_that_of_one_machine(
+    new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
+) -> None:
+    local = new_divtool("score", "responses.jsonl", "-o", "local.jsonl", "--report", "local.json")
+    spread = new_divtool(
+        "score", "responses.jsonl", "-o", "parts/", *engine, "--shard-size", "300KB", "--report", "ray.json"
+    )
+    assert (local.returncode, spread.returncode) == (0, 0), spread.stderr.decode()
+    assert b"2 workers on 2 machines" in spread.stderr
+    assert local.stderr.splitlines()[-30:] == spread.stderr.splitlines()[-len(local.stderr.splitlines()) :][-30:]
+    assert spread.stdout == b""
+    parts = sorted((tmp_path / "parts").glob("part-*.jsonl"))
+    assert len(parts) == -(-responses.stat().st_size // 300_000)
+    assert b"".join(part.read_bytes() for part in parts) == (tmp_path / "local.jsonl").read_bytes()
+    kept, made = (orjson.loads((tmp_path / name).read_bytes()) for name in ("local.json", "ray.json"))
+    assert kept["metrics"] == made["metrics"]
+    # A folder is read like a file, by either engine.
+    assert new_divtool("score", "parts", "-o", "again.jsonl").returncode == 0
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
+
+
+def test_sample_and_packed_patterns(new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path) -> None:
+    asked = ("sample", "--builtin", "story-triplets", "--count", "800", "-n", "5", "--backend", "echo")
+    done = new_divtool(*asked, "-o", "drawn/r-*.jsonl.gz", *engine, "--shard-size", "50KB")
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stderr.splitlines()[-1].startswith(b"800 prompts, 4,000 chats, ")
+    parts = sorted((tmp_path / "drawn").glob("r-*.jsonl.gz"))
+    assert len(parts) > 1
+    assert b"".join(map(gzip.decompress, (part.read_bytes() for part in parts))) == responses.read_bytes()
+    scored = new_divtool("score", "drawn/r-*.jsonl.gz", "--metrics", "ttr", "-o", "scored.jsonl", *engine)
+    assert scored.returncode == 0, scored.stderr.decode()
+    assert new_divtool("score", "responses.jsonl", "--metrics", "ttr", "-o", "local.jsonl").returncode == 0
+    assert (tmp_path / "scored.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
+    assert not (tmp_path / "scored.jsonl.parts").exists()
+
+
+def test_lines_that_stand_apart(new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path) -> None:
+    lines = responses.read_bytes().splitlines(keepends=True)
+    (tmp_path / "apart").mkdir()
+    for number in range(3):
+        (tmp_path / "apart" / f"{number}.jsonl").write_bytes(b"".join(lines[number::3]))
+    refused = new_divtool("score", "apart", "-o", "no/", *engine, "--shard-size", "1MB")
+    assert refused.returncode == 1, refused
+    told = refused.stderr.decode().splitlines()[-1]
+    assert re.match(
+        rf"error: {tmp_path}/apart/\d\.jsonl:\d+: prompt_id 'story-triplets-0-\d+' is in another shard", told
+    )
+    assert told.endswith("begin anew with --regroup and another -o")
+    for given in ((), ("--resume",)):
+        done = new_divtool("score", "apart", "--regroup", "-o", "parts/", *engine, "--shard-size", "1MB", *given)
+        assert done.returncode == 0, done.stderr.decode()
+    assert b"shards were done before" in done.stderr
+    assert new_divtool("score", "responses.jsonl", "-o", "local.jsonl").returncode == 0
+    found = [line for part in (tmp_path / "parts").glob("part-*") for line in part.read_bytes().splitlines()]
+    assert sorted(found) == sorted((tmp_path / "local.jsonl").read_bytes().splitlines())
+
+
+def test_a_bad_line_is_named_and_the_rest_is_kept(
+    new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
+) -> None:
+    lines = responses.read_bytes().splitlines(keepends=True)
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        (tmp_path / "in" / f"{number}.jsonl").write_bytes(b"".join(lines[1000 * number : 1000 * (number + 1)]))
+    bad = tmp_path / "in" / "2.jsonl"
+    good = bad.read_bytes()
+    bad.write_bytes(b"".join([*lines[2000:2700], b"{oops\n", *lines[2701:3000]]))
+    command = ("score", "in", "-o", "out/", *engine, "--ray-workers", "1", "--shard-size", "200KB")
+    failed = new_divtool(*command)
+    assert failed.returncode == 1
+    told = failed.stderr.decode().splitlines()[-1]
+    assert f"{bad}:701: not valid JSON" in told
+    assert told.endswith("--resume goes on")
+    assert "go on with --on-error skip" in told
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*.jsonl")}
+    assert kept
+    skipped = new_divtool(*command[:-1], "200KB", "--on-error", "skip", "-o", "skipped.jsonl")
+    assert skipped.returncode == 0, skipped.stderr.decode()
+    assert b"1 bad lines left out, 3999 read" in skipped.stderr
+    # The line is mended: the file that has changed is done anew, and only it.
+    bad.write_bytes(good)
+    mended = new_divtool(*command, "--resume")
+    assert mended.returncode == 0, mended.stderr.decode()
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*.jsonl")}
+    assert {path: time for path, time in kept.items() if "part-00002" not in path.name}.items() <= after.items()
+    assert new_divtool("score", "responses.jsonl", "-o", "local.jsonl").returncode == 0
+    assert b"".join(path.read_bytes() for path in sorted(after)) == (tmp_path / "local.jsonl").read_bytes()
+
+
+def test_a_shard_that_cannot_be_read(
+    new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
+) -> None:
+    lines = responses.read_bytes().splitlines(keepends=True)
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        packed = gzip.compress(b"".join(lines[500 * number : 500 * (number + 1)]))
+        (tmp_path / "in" / f"{number}.jsonl.gz").write_bytes(packed)
+    broken = tmp_path / "in" / "2.jsonl.gz"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-2000])
+    command = ("score", "in", "--metrics", "ttr", "-o", "out/", *engine, "--ray-workers", "1")
+    failed = new_divtool(*command)
+    assert failed.returncode == 1
+    told = failed.stderr.decode().splitlines()[-1]
+    assert f"{broken}:" in told
+    assert "cannot be read" in told
+    assert told.endswith(f"; 2 of 3 shards are done in {tmp_path / 'out'}, --resume goes on")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
+    broken.write_bytes(whole)
+    mended = new_divtool(*command, "--resume")
+    assert mended.returncode == 0, mended.stderr.decode()
+    assert b"2 of 3 shards were done before" in mended.stderr
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
+    assert before.items() < after.items()
+    assert b"holds the parts of a run; --resume goes on" in new_divtool(*command).stderr
+
+
+def test_an_address_without_a_cluster(new_divtool: Run, responses: Path, tmp_path: Path) -> None:
+    command = ("score", "responses.jsonl", "-o", "out/", "--engine", "ray", "--ray-address")
+    begun = time.monotonic()
+    for address, said in (
+        ("127.0.0.1:1", b"error: no Ray cluster at 127.0.0.1:1 (Connection refused); start one with ray start --head"),
+        ("nowhere", b"error: --ray-address nowhere: give host:port of the cluster's head"),
+        ("ray://127.0.0.1:10001", b"give host:port of the head, and run the command on a machine of the cluster"),
+    ):
+        done = new_divtool(*command, address)
+        assert done.returncode in (1, 2)
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert time.monotonic() < begun + 60
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--ray-workers", "2"), "--ray-workers goes with --engine ray"),
+        (("--engine", "ray", "--shard-size", "many"), "--shard-size many: give a number of bytes"),
+        (("--engine", "ray", "-o", "-"), "--engine ray writes files"),
+        (("--engine", "ray", "-o", "a*b*.jsonl"), "one * stands for the number of a part"),
+        (("--engine", "ray", "--worker-cpus", "-1"), "--worker-cpus -1: give a number of 0 or more"),
+    ],
+)
+def test_options_that_cannot_be(new_divtool: Run, tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    (tmp_path / "r.jsonl").write_bytes(b'{"prompt":"p","response":"r","sample_index":0}\n')
+    done = new_divtool("score", "r.jsonl", "-o", "out/", *options)
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+
+
+def _until(enough: Callable[[], bool], running: subprocess.Popen[bytes]) -> None:
+    limit = time.monotonic() + 120
+    while not enough():
+        assert running.poll() is None, "it ended before"
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def test_a_lost_worker_and_a_lost_node_lose_nothing(
+    new_divtool: Run, nodes: tuple[Any, Any], engine: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The last test of the module: the second node is gone after it."""
+    asked = ("sample", "--builtin", "story-triplets", "--count", "2400", "-n", "5", "--backend", "echo")
+    assert new_divtool(*asked, "-o", "responses.jsonl").returncode == 0
+    assert new_divtool("score", "responses.jsonl", "-o", "local.jsonl").returncode == 0
+    cluster, second = nodes
+    notes = tmp_path / "out" / "_divtool"
+    command = (
+        sys.executable, "-m", "divtool", "score", "responses.jsonl", "-o", "out/", *engine, "--shard-size", "200KB",
+    )  # fmt: skip
+    raylet = psutil.Process(second.all_processes["raylet"][0].process.pid)
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        _until(lambda: len(list(notes.glob("0*-*.json"))) >= 5, running)
+        workers = [child for child in raylet.children() if "MapWorker" in " ".join(child.cmdline())]
+        assert workers
+        os.kill(workers[0].pid, signal.SIGKILL)
+        before = len(list(notes.glob("0*-*.json")))
+        _until(lambda: len(list(notes.glob("0*-*.json"))) >= before + 5, running)
+        cluster.remove_node(second, allow_graceful=False)
+        said = running.stderr.read().decode()
+    assert running.returncode == 0, said
+    assert "a worker was lost; its shard is done again" in said
+    parts = sorted((tmp_path / "out").glob("part-*.jsonl"))
+    assert b"".join(part.read_bytes() for part in parts) == (tmp_path / "local.jsonl").read_bytes()
