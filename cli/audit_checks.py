@@ -129,7 +129,7 @@ def files(output: str, summary: Path | None, *inputs: str | None) -> None:
     Raises:
         UsageError: One file has two uses.
     """
-    from ..core.jsonl import check_distinct, check_writable
+    from ..core.output import check_distinct, check_writable
 
     named = [name for name in inputs if name is not None]
     if named.count("-") > 1:

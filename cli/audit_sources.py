@@ -108,7 +108,8 @@ def conclude(found: Found, path: Path | None, fail_under: float | None, seed: in
         ThresholdMissed: The score is lower than the user asked for.
     """
     from ..core.audit.run import summary
-    from ..core.jsonl import dumps, replacing
+    from ..core.jsonl import dumps
+    from ..core.output import replacing
     from ..core.provenance import account
 
     made = summary(found.records, found.planned, found.baseline, seed)

@@ -11,10 +11,10 @@ from ..core.errors import UsageError
 from . import console
 
 if TYPE_CHECKING:
-    from ..core.jsonl import RecordWriter
     from ..core.models.options import LoadOptions, ServerOptions
     from ..core.sampling.backend import Backend
     from ..core.sampling.run import Sampler
+    from ..core.writer import RecordWriter
 
 _LOCAL_MODEL = "smollm2-135m"
 
@@ -109,4 +109,5 @@ def resumable(output: str, writer: RecordWriter, loading: LoadOptions) -> Iterat
     try:
         yield
     except EndpointError as error:
-        raise EndpointError(f"{error}; {writer.written:,} responses were written, --resume goes on") from None
+        goes_on = ", --resume goes on" if writer.resumes else ""
+        raise EndpointError(f"{error}; {writer.written:,} responses were written{goes_on}") from None

@@ -91,10 +91,11 @@ def evaluate(
     from ..core.evaluation.runs import SamplePlan, get_preset
     from ..core.evaluation.task_options import TaskOptions
     from ..core.evaluation.thresholds import Demands
-    from ..core.jsonl import RecordWriter, check_distinct
     from ..core.judging.open import judge_options
     from ..core.metrics.supplies import Sources
     from ..core.models.options import LoadOptions
+    from ..core.output import check_distinct
+    from ..core.writer import RecordWriter
 
     found = [get("task", TASKS, name, "eval").load() for name in split_names(task)]
     if not found:
@@ -315,7 +316,7 @@ def _write_junit(path: Path | None, outcomes: Any, checks: Any) -> None:
 
 def _check_pages(report: Path | None, unit_values: Path | None, others: Sequence[Path | str]) -> None:
     """Look whether the page and the values by unit can be written, before anything takes long."""
-    from ..core.jsonl import check_distinct, check_writable
+    from ..core.output import check_distinct, check_writable
 
     for path in filter(None, (report, unit_values)):
         check_distinct(path, *others)
@@ -329,7 +330,8 @@ def _check_pages(report: Path | None, unit_values: Path | None, others: Sequence
 
 def _account(folder: Path) -> dict[str, Any]:
     """What is said of the call itself; it is kept beside the responses that were drawn."""
-    from ..core.jsonl import dumps, replacing
+    from ..core.jsonl import dumps
+    from ..core.output import replacing
     from ..core.provenance import account
 
     said = {"format": "divtool-eval", "version": 1, **account(console.command_line())}

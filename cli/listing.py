@@ -76,8 +76,8 @@ def metrics(as_json: AsJson = False) -> None:
 
 
 def _export(names: str) -> None:
-    from ..core.jsonl import RecordWriter
     from ..core.targets.builtin import export
+    from ..core.writer import RecordWriter
 
     with RecordWriter("-") as writer:  # in UTF-8, whatever the terminal's encoding
         for record in export(names):

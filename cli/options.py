@@ -9,11 +9,18 @@ from typing import Annotated, Literal
 import typer
 
 from ..core.errors import UsageError
+from ..core.packing import NO_RESUME, is_table
 
 Input = Annotated[
-    str | None, typer.Argument(help="JSON Lines file (.gz, .zst too); - or nothing for standard input.", metavar="FILE")
+    str | None,
+    typer.Argument(help="JSON Lines file (.gz, .zst, .parquet too); - or nothing for standard input.", metavar="FILE"),
 ]
-Output = Annotated[str, typer.Option("-o", "--output", help="Output file; - for standard output.", metavar="FILE")]
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o", "--output", help="Output file (.gz, .zst, .parquet too); - for standard output.", metavar="FILE"
+    ),
+]
 OnError = Annotated[
     Literal["stop", "skip"],
     typer.Option("--on-error", help="What a bad line does: end the run, or be counted and left out."),
@@ -181,11 +188,13 @@ def resumable(output: str, resume: bool) -> Path | None:
     """The file to go on from, or None.
 
     Raises:
-        UsageError: There is no file to resume from, since the output is standard output.
+        UsageError: The output is standard output, or a Parquet file.
     """
     if not resume:
         return None
     if output == "-":
         raise UsageError("--resume needs -o FILE: standard output cannot be read back")
+    if is_table(output):
+        raise UsageError(f"--resume {output}: {NO_RESUME}")
     path = Path(output)
     return path if path.is_file() and path.stat().st_size else None

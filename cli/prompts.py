@@ -16,8 +16,8 @@ def prompts(
     seed: o.Seed = 0,
 ) -> None:
     """Write the prompts of a built-in set, to read, to change, or to sample from."""
-    from ..core.jsonl import RecordWriter
     from ..core.sampling.prompt_sets import builtin_rows
+    from ..core.writer import RecordWriter
 
     with RecordWriter(output) as writer:
         for row in builtin_rows(name, count, seed):

@@ -33,7 +33,7 @@ def report(
 
     It opens from a file, offline. The kind of each input is told by its keys.
     """
-    from ..core.jsonl import check_distinct
+    from ..core.output import check_distinct
     from ..core.reporting.page import write_report
 
     sources = files or [Path(o.source(None))]

@@ -179,8 +179,9 @@ def sample(
     Reads prompt records ({"prompt": ...}) and writes one response record a line. A record's text depends on the seed,
     the prompt_id, the sample index and the turn, not on the batch; a server promises no such thing.
     """
-    from ..core.jsonl import RecordWriter, check_distinct, count_lines
+    from ..core.jsonl import count_lines
     from ..core.models.options import LoadOptions
+    from ..core.output import check_distinct
     from ..core.records import check_prompt
     from ..core.resume import finished_rows
     from ..core.sampling.backend import Decoding
@@ -190,6 +191,7 @@ def sample(
     from ..core.sampling.run import SampleOptions
     from ..core.sampling.shard import Shard
     from ..core.sampling.strategies import StrategyOptions
+    from ..core.writer import RecordWriter
     from .sampling_bar import SamplingBar
     from .streams import Reading, interruptible
 

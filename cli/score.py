@@ -122,7 +122,6 @@ def score(
     Reads response records and writes them with "scores"; every other key stays. null means undefined for this text.
     """
     from ..core.catalog import split_names
-    from ..core.jsonl import RecordWriter
     from ..core.judging.open import judge_options
     from ..core.metrics.definition import Setup
     from ..core.metrics.distribution import Distributions
@@ -131,6 +130,7 @@ def score(
     from ..core.models.options import LoadOptions
     from ..core.records import check_response
     from ..core.resume import Resumption
+    from ..core.writer import RecordWriter
     from .score_summary import finish
     from .streams import ReadingGroups, interruptible
 
@@ -204,7 +204,7 @@ def score(
 
 def _check_outputs(output: str, others: list[Path | None], inputs: list[str | Path | None]) -> None:
     """Every output is a file of its own, and can be written: said before anything is computed."""
-    from ..core.jsonl import check_distinct, check_writable
+    from ..core.output import check_distinct, check_writable
 
     outputs: list[str | Path] = [output, *(path for path in others if path is not None)]
     read = [name for name in inputs if name is not None]

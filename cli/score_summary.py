@@ -87,7 +87,7 @@ def show_distributions(found: Sequence[Distribution], responses: int) -> None:
 def _write_json(path: Path, value: object) -> None:
     import orjson
 
-    from ..core.jsonl import replacing
+    from ..core.output import replacing
 
     with replacing(path) as temporary:
         temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

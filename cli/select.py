@@ -103,7 +103,7 @@ def select(
     from importlib import import_module
 
     from ..core.catalog import METHODS, get
-    from ..core.jsonl import check_distinct
+    from ..core.output import check_distinct
     from ..core.selection.formats import PairWriter, pair_writer
     from ..core.selection.job import SelectJob
 
@@ -232,7 +232,7 @@ def write_report(path: Path, content: dict[str, object]) -> None:
     """Write the report as one JSON object, whole or not at all."""
     import orjson
 
-    from ..core.jsonl import replacing
+    from ..core.output import replacing
     from ..core.provenance import account
 
     made = account(console.command_line())

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Literal
 
 from ..core.errors import Interrupted
-from ..core.jsonl import RecordWriter, Row, RowReader, groups, regrouped
+from ..core.jsonl import Row, RowReader, groups, regrouped
 from ..core.records import check_group
+from ..core.writer import RecordWriter
 from . import console
 
 

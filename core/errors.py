@@ -69,8 +69,8 @@ EXTRA_OF = {
     "accelerate": "models", "bitsandbytes": "models", "gguf": "models", "huggingface_hub": "models", "peft": "models",
     "psutil": "models", "safetensors": "models", "sentence_transformers": "models", "tokenizers": "models",
     "torch": "models", "transformers": "models", "datasets": "train", "trl": "train", "altair": "report",
-    "jinja2": "report", "vl_convert": "report", "zstandard": "zstd", "wordfreq": "rarity", "openai": "endpoint",
-    "ray": "ray", "fsspec": "ray",
+    "jinja2": "report", "vl_convert": "report", "zstandard": "zstd", "pyarrow": "parquet", "wordfreq": "rarity",
+    "openai": "endpoint", "ray": "ray", "fsspec": "ray",
 }  # fmt: skip
 
 

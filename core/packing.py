@@ -1,4 +1,4 @@
-"""Packed files, by the ends of their names: .gz and .zst."""
+"""Files of records as streams of lines, by the ends of their names: plain, .gz, .zst and .parquet."""
 
 from __future__ import annotations
 
@@ -6,12 +6,100 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import IO, Any
 
+from . import places
 from .errors import require_extra
 
+_PACKED = (".gz", ".zst")
 _BLOCK = 1 << 16
+NO_RESUME = "a Parquet file has no end to go on from; write .jsonl, and make a .parquet of it when the run is done"
+
+
+def is_packed(name: str | Path) -> bool:
+    """Whether a file of this name holds packed lines."""
+    return str(name).endswith(_PACKED)
+
+
+def is_table(name: str | Path) -> bool:
+    """Whether a file of this name is a Parquet file."""
+    return str(name).endswith(".parquet")
+
+
+def opened(name: str) -> IO[bytes]:
+    """The lines of a file, wherever it is and whatever it is packed in.
+
+    Raises:
+        DivtoolError: It cannot be opened, an extra is missing, or it is no Parquet file.
+    """
+    return unpacked(name, places.opened(name))
+
+
+def unpacked(name: str, stream: IO[bytes]) -> IO[bytes]:
+    """The lines of an open file of this name; of a Parquet file, its rows as `columnar.rows` gives them.
+
+    Raises:
+        DivtoolError: An extra is missing, or it is no Parquet file.
+    """
+    if is_table(name):
+        from .columnar import rows
+
+        with ExitStack() as faulty:
+            faulty.callback(stream.close)
+            lines = io.BufferedReader(Lines(rows(stream), stream), _BLOCK)
+            faulty.pop_all()
+        return lines
+    if name.endswith(".gz"):
+        return io.BufferedReader(gzip.GzipFile(fileobj=stream))
+    if name.endswith(".zst"):
+        return io.BufferedReader(Zstandard(stream))
+    return stream
+
+
+def count_rows(name: str) -> int:
+    """How many rows a Parquet file has.
+
+    Raises:
+        DivtoolError: pyarrow is missing, or it is no Parquet file.
+    """
+    from .columnar import row_groups
+
+    return sum(row_groups(name))
+
+
+class Lines(io.RawIOBase):
+    """Lines that are made one after the other, as a file.
+
+    Args:
+        lines: The lines.
+        below: What they are made from.
+    """
+
+    def __init__(self, lines: Iterator[bytes], below: IO[bytes]) -> None:
+        self._lines, self._below = lines, below
+        self._left = b""
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with one line or a part of it; 0 behind the last."""
+        self._left = self._left or next(self._lines, b"")
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+    def close(self) -> None:
+        """Close what the lines are made from."""
+        close = getattr(self._lines, "close", None)
+        if close is not None and not self.closed:
+            close()
+        self._below.close()
+        super().close()
 
 
 class Zstandard(io.RawIOBase):
@@ -60,9 +148,10 @@ def unpacked(name: str, stream: IO[bytes]) -> IO[bytes]:
 
 
 def unpacking_errors() -> tuple[type[Exception], ...]:
-    """What broken packed data raises; zstandard's own is known only once that package is in use."""
-    zstandard = sys.modules.get("zstandard")
-    return (OSError, EOFError, zlib.error, *((zstandard.ZstdError,) if zstandard else ()))
+    """What broken packed data raises; errors of zstandard and pyarrow are known only once these are in use."""
+    zstandard, pyarrow = sys.modules.get("zstandard"), sys.modules.get("pyarrow")
+    own = ((zstandard.ZstdError,) if zstandard else ()) + ((pyarrow.ArrowException,) if pyarrow else ())
+    return (OSError, EOFError, zlib.error, *own)
 
 
 def _zstandard() -> Any:

@@ -19,7 +19,7 @@ from .errors import DivtoolError, InputError, require_extra
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _PATTERN = re.compile(r"[*?\[]")
 # What a folder of records is read for; names that begin with one of these marks are somebody's notes.
-RECORD_ENDINGS = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".json.gz", ".json.zst", ".parquet")
+RECORD_FILES = (".jsonl", ".json", ".ndjson", ".gz", ".zst", ".parquet")
 _NOTES = ("_", ".")
 
 
@@ -45,7 +45,7 @@ def files(source: str) -> list[str]:
         found = [os.path.join(source, name) for name in os.listdir(source) if _is_records(name)]
         if not found:
             raise InputError(
-                source, "no file of records in this folder", f"expected {', '.join(RECORD_ENDINGS[:3])}, …"
+                source, "no file of records in this folder", f"looked for {', '.join(RECORD_FILES)}"
             )
         return sorted(found)
     if _PATTERN.search(source) and not os.path.exists(source):
@@ -57,7 +57,7 @@ def files(source: str) -> list[str]:
 
 
 def _is_records(name: str) -> bool:
-    return name.endswith(RECORD_ENDINGS) and not name.startswith(_NOTES)
+    return name.endswith(RECORD_FILES) and not name.startswith(_NOTES)
 
 
 def _remote_files(source: str) -> list[str]:

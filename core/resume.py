@@ -15,6 +15,7 @@ import orjson
 
 from .errors import DivtoolError
 from .jsonl import Record, Row
+from .packing import is_packed
 from .records import check_response
 
 _TOLERANCE = 0.01  # bfloat16 keeps two digits
@@ -138,7 +139,7 @@ def _unscored(record: Record) -> Record:
 
 def _lines(path: Path, check: Callable[[Row], None] = check_response) -> Iterator[tuple[Row, int, int]]:
     """(record, start, size in bytes) of every whole line; a last line that was cut in its middle is left out."""
-    if path.suffix in (".gz", ".zst"):
+    if is_packed(path):
         raise DivtoolError(f"{path}: a packed file cannot be resumed; write a plain one and pack it at the end")
     start = 0
     with path.open("rb") as stream:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from ..jsonl import Record, RecordWriter
+from ..jsonl import Record
+from ..writer import RecordWriter
 from .sampled import add_adjusted
 
 

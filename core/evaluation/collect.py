@@ -10,9 +10,10 @@ from pathlib import Path
 import orjson
 
 from ..errors import DivtoolError
-from ..jsonl import check_distinct, dumps, replacing, short_hash
+from ..jsonl import dumps, short_hash
 from ..models.names import check_adapter, check_model_name
 from ..models.options import LoadOptions
+from ..output import check_distinct, replacing
 from ..sampling.backend import Backend
 from ..sampling.open import open_backend
 from .matching import check_prefill

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..errors import DivtoolError
-from ..jsonl import replacing
+from ..output import replacing
 from .call import Outcome
 from .thresholds import Check
 

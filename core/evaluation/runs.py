@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InputError, unknown_name
-from ..jsonl import Record, RecordWriter, Row, RowReader
+from ..jsonl import Record, Row, RowReader
 from ..records import check_prompt
 from ..resume import finished_rows
 from ..sampling.backend import Backend, Decoding
@@ -18,6 +18,7 @@ from ..sampling.prompt_sets import builtin_rows
 from ..sampling.run import SampleOptions, Sampler
 from ..sampling.settings import Wanted
 from ..sampling.strategies import StrategyOptions
+from ..writer import RecordWriter
 from .hooks import DrawPlan
 from .intake import Intake
 from .sources import SWEPT, Setting

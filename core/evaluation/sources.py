@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import UsageError, unknown_name
 from ..jsonl import short_hash
+from ..places import RECORD_FILES
 from ..sampling.backend import Decoding
 
 Setting = tuple[str, float]
@@ -17,7 +18,6 @@ Setting = tuple[str, float]
 _WHOLE = ("top_k", "max_new_tokens", "seed")
 SETTINGS = ("temperature", "top_p", "min_p", "repetition_penalty", *_WHOLE)
 SWEPT = ("temperature", "top_p", "min_p")
-_FILE_SUFFIXES = frozenset({".jsonl", ".json", ".ndjson", ".gz", ".zst"})
 _LONGEST_STEM = 60
 
 
@@ -203,7 +203,7 @@ def _is_file(text: str) -> bool:
         return True
     there = os.path.exists(text) and not os.path.isdir(text)
     suffix = Path(text).suffix
-    return suffix != ".gguf" and (there or suffix in _FILE_SUFFIXES)
+    return suffix != ".gguf" and (there or suffix in RECORD_FILES)
 
 
 def _settings(what: str) -> tuple[str, tuple[Setting, ...]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..jsonl import Record, RecordWriter
+from ..jsonl import Record
+from ..writer import RecordWriter
 from .call import Outcome
 
 ROLES = frozenset({"headline", "quality", "guard", "length"})

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ..errors import InputError, UsageError
-from ..jsonl import replacing
+from ..output import replacing
 from .prompt import check_template
 
 NAME = "possibility.json"

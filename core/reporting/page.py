@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DivtoolError
-from ..jsonl import replacing
+from ..output import replacing
 from .audit_section import audit
 from .audit_totals import audit_claims
 from .blocks import Drawer, Section

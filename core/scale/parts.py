@@ -57,10 +57,10 @@ class Parts:
             )
         folder, _, base = name.rpartition("/")
         if "*" in base:
-            if base.count("*") > 1 or "*" in folder or not base.endswith(places.RECORD_ENDINGS):
+            if base.count("*") > 1 or "*" in folder or not base.endswith(places.RECORD_FILES):
                 raise UsageError(f"-o {self.target}: one * stands for the number of a part, as in out/part-*.jsonl")
             found = folder, base, False
-        elif base.endswith(places.RECORD_ENDINGS) and not name.endswith("/"):
+        elif base.endswith(places.RECORD_FILES) and not name.endswith("/"):
             ending = base[base.index(".", 1) :] if base.count(".") else ""
             found = f"{name}.parts", f"part-*{ending}", True
         else:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import DivtoolError
-from ..jsonl import Record, RecordWriter
+from ..jsonl import Record
 from ..records import Message
+from ..writer import RecordWriter
 
 FormatName = Literal["divtool", "trl", "llama-factory", "axolotl"]
 

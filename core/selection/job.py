@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from ..jsonl import RecordWriter, Row
+from ..jsonl import Row
+from ..writer import RecordWriter
 from .audit import Audit
 from .funnel import Stage
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from ..catalog import METHODS, get
 from ..errors import UsageError
-from ..jsonl import RecordWriter, Row
+from ..jsonl import Row
 from ..metrics.text import tokenizer
 from ..records import check_group
+from ..writer import RecordWriter
 from .audit import Audit, AuditRules, audit_pair_records
 from .engine import Engine, Selection
 from .funnel import Funnel

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from ..errors import DivtoolError, UsageError
-from ..jsonl import replacing
 from ..models.names import check_adapter, check_model_name, check_output
 from ..models.options import LoadOptions
+from ..output import replacing
 from .run_settings import RunSettings
 from .settings import TrainSettings
 

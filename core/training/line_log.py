@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..jsonl import RecordWriter, dumps, replacing
+from ..jsonl import dumps
+from ..output import replacing
+from ..writer import RecordWriter
 from .log import records
 
 

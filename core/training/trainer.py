@@ -16,7 +16,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
 from ..errors import DivtoolError
-from ..jsonl import replacing
+from ..output import replacing
 from .batches import PairCollator, sequence_tokens
 from .branches import branch_mask
 from .head import TokenScores, compact_scores

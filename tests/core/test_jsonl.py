@@ -12,17 +12,9 @@ import pytest
 import zstandard
 
 from divtool.core.errors import DivtoolError, InputError
-from divtool.core.jsonl import (
-    RecordWriter,
-    Row,
-    RowReader,
-    count_lines,
-    dumps,
-    groups,
-    regrouped,
-    replacing,
-    short_hash,
-)
+from divtool.core.jsonl import Row, RowReader, count_lines, dumps, groups, regrouped, short_hash
+from divtool.core.output import replacing
+from divtool.core.writer import RecordWriter
 
 
 def _write(path: Path, data: bytes) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from divtool.core.errors import DivtoolError
-from divtool.core.jsonl import RecordWriter, RowReader
+from divtool.core.jsonl import RowReader
+from divtool.core.writer import RecordWriter
 
 
 def _read(path: Path) -> list[dict[str, object]]:

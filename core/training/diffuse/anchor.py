@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import torch
 
-from ...jsonl import dumps, replacing
+from ...jsonl import dumps
 from ...models.chat import chat_ids
 from ...models.likelihood import next_token_logits, response_states
+from ...output import replacing
 from ...sampling.backend import Decoding, Request
 
 if TYPE_CHECKING:

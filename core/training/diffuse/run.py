@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ...errors import UsageError, require_extra
-from ...jsonl import STDIN_NAME, replacing
+from ...jsonl import STDIN_NAME
+from ...output import replacing
 from ...targets.builtin import builtin_targets
 from ...targets.read import read_targets
 from ..job import FINISHED, LOG, OutputFolder, Report, TrainJob, output_of

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from divtool.core.catalog import METHODS
-from divtool.core.jsonl import Record, RecordWriter, Row, groups
+from divtool.core.jsonl import Record, Row, groups
 from divtool.core.metrics.lexical import maas, ttr, within_distinct
 from divtool.core.records import check_group
 from divtool.core.selection.funnel import Stage
 from divtool.core.selection.job import Selected, SelectJob
 from divtool.core.selection.recipe import SelectOptions
 from divtool.core.selection.run import Outcome, select_pairs
+from divtool.core.writer import RecordWriter
 
 # 400 forms of which none is another one with an ending.
 FORMS = [f"{a}{b}{c}o" for a in "bdfgklmprt" for b in "aeiou" for c in "dkmnprtv"]
