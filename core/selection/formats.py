@@ -10,6 +10,7 @@ from typing import Literal
 
 from ..errors import DivtoolError
 from ..jsonl import Record
+from ..packing import is_table
 from ..records import Message
 from ..writer import RecordWriter
 
@@ -164,7 +165,7 @@ def _axolotl_hint(target: str) -> Sequence[str]:
         "rl: dpo",
         "datasets:",
         f"  - path: {json.dumps(_path(target), ensure_ascii=False)}",
-        "    ds_type: json",
+        f"    ds_type: {'parquet' if is_table(target) else 'json'}",
         "    split: train",
         "    type: chat_template.default",
     )
