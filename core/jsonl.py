@@ -245,7 +245,9 @@ def count_lines(source: str) -> int | None:
         return None
     try:
         return sum(map(_filled_lines, names))
-    except (InputError, *unpacking_errors()):
+    except InputError:
+        return None
+    except unpacking_errors():
         return None  # The reader says where it is broken.
 
 

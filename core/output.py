@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import DivtoolError, UsageError
+from .places import files
 
 
 def check_distinct(output: str | Path, *inputs: str | Path) -> None:
@@ -18,7 +19,7 @@ def check_distinct(output: str | Path, *inputs: str | Path) -> None:
 
     Two files that do not exist yet are told apart by name, so that two outputs can be checked as well.
     """
-    for source in inputs:
+    for source in (name for given in inputs for name in _names(given)):
         try:
             read = os.fstat(sys.stdin.fileno()) if str(source) == "-" else os.stat(source)
             same = stat.S_ISREG(read.st_mode) and os.path.samestat(read, os.stat(output))
@@ -29,6 +30,14 @@ def check_distinct(output: str | Path, *inputs: str | Path) -> None:
             continue
         if same:
             raise UsageError(f"{output} is the input as well; name another output")
+
+
+def _names(source: str | Path) -> list[str]:
+    """The files that a name means, as far as they can be told."""
+    try:
+        return ["-"] if str(source) == "-" else files(str(source))
+    except DivtoolError:
+        return [str(source)]
 
 
 def check_writable(path: Path) -> None:

@@ -138,15 +138,6 @@ class Zstandard(io.RawIOBase):
         super().close()
 
 
-def unpacked(name: str, stream: IO[bytes]) -> IO[bytes]:
-    """What a file of this name holds, once it is unpacked."""
-    if name.endswith(".gz"):
-        return io.BufferedReader(gzip.GzipFile(fileobj=stream))
-    if name.endswith(".zst"):
-        return io.BufferedReader(Zstandard(stream))
-    return stream
-
-
 def unpacking_errors() -> tuple[type[Exception], ...]:
     """What broken packed data raises; errors of zstandard and pyarrow are known only once these are in use."""
     zstandard, pyarrow = sys.modules.get("zstandard"), sys.modules.get("pyarrow")

@@ -44,9 +44,7 @@ def files(source: str) -> list[str]:
     if os.path.isdir(source):
         found = [os.path.join(source, name) for name in os.listdir(source) if _is_records(name)]
         if not found:
-            raise InputError(
-                source, "no file of records in this folder", f"looked for {', '.join(RECORD_FILES)}"
-            )
+            raise InputError(source, "no file of records in this folder", f"looked for {', '.join(RECORD_FILES)}")
         return sorted(found)
     if _PATTERN.search(source) and not os.path.exists(source):
         found = [name for name in glob.glob(source, recursive=True) if os.path.isfile(name)]

@@ -13,7 +13,7 @@ from ..sampling.open import open_sampler
 from ..sampling.run import SampleOptions
 from ..sampling.strategies import Strategy
 from .cluster import Facts, Run
-from .parts import Parts, PartWriter
+from .parts import Parts, part_writer
 from .run import facts_of
 from .shards import Shard, ShardRows, told
 
@@ -51,7 +51,7 @@ class SampleWork:
             sampler = open_sampler(backend, self.strategy, self.options, lambda n: tokens.append(n))
             rows = ShardRows(shard, check_prompt, skip_bad=self.skip_bad)
             prompts = array("Q")
-            with told(rows), PartWriter(self.parts.part(shard)) as writer:
+            with told(rows), part_writer(self.parts.part(shard)) as writer:
                 for records in sampler.run(_counted(rows, prompts)):
                     for record in records:
                         writer.write(record)

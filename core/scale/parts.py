@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Literal
 
 import orjson
 
 from .. import places
 from ..errors import DivtoolError, UsageError
-from ..jsonl import Record, Row, RowReader, dumps
-from ..packing import packer, unpacked
+from ..jsonl import Record, Row, RowReader
+from ..packing import is_table
+from ..writer import RecordWriter
 from .shards import Shard
 
 NOTES = "_divtool"
@@ -140,7 +143,7 @@ class Parts:
         """A file beside the parts with these records, for an input that is in no file."""
         name = self.note("given.jsonl")
         if not places.exists(name):
-            with PartWriter(name) as writer:
+            with part_writer(name) as writer:
                 for row in rows:
                     writer.write(row.data)
         return name
@@ -172,17 +175,23 @@ class Parts:
     def records(self, shards: Iterable[Shard]) -> Iterator[Record]:
         """The records of the parts of some shards, in order."""
         for name in map(self.part, shards):
-            yield from (row.data for row in _Part(name, stream=unpacked(name, places.opened(name))))
+            yield from (row.data for row in _Part(name))
 
     def join(self, shards: Iterable[Shard]) -> None:
         """Make one file of the parts of some shards, where one was named, and take them away."""
         if not self.single:
             return
-        with places.whole(places.absolute(self.target)) as whole:
-            for name in map(self.part, shards):
-                with places.opened(name) as part:
-                    while block := part.read(_BLOCK):
-                        whole.write(block)
+        target = places.absolute(self.target)
+        if is_table(target):
+            with part_writer(target) as writer:
+                for record in self.records(shards):
+                    writer.write(record)
+        else:
+            # Packed files behind each other are one packed file.
+            with places.whole(target) as whole:
+                for name in map(self.part, shards):
+                    with places.opened(name) as part:
+                        shutil.copyfileobj(part, whole, _BLOCK)
         places.remove(self.folder)
 
 
@@ -193,43 +202,19 @@ class _Part(RowReader):
         pass
 
 
-class PartWriter:
-    """Records to one part, which is there under its name once the block has ended without a fault.
+@contextmanager
+def part_writer(name: str) -> Iterator[RecordWriter]:
+    """Writes records to one part, which is there under its name only once the block has ended without a fault.
 
     Args:
-        name: The file; ``.gz`` and ``.zst`` are packed.
-
-    Attributes:
-        written: Records so far.
+        name: The file; what it is packed in goes by its name.
     """
-
-    def __init__(self, name: str) -> None:
-        self.written = 0
-        self._name, self._pack = name, packer(name)
-        self._buffer = io.BytesIO()
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._stream = self._stack.enter_context(places.whole(self._name))
-        return self
-
-    def write(self, record: Record) -> None:
-        """Add one record."""
-        self._buffer.write(dumps(record))
-        self.written += 1
-        if self._buffer.tell() >= _BLOCK:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._buffer.tell():
-            self._stream.write(self._pack(self._buffer.getvalue()))
-            self._buffer = io.BytesIO()
-
-    def __exit__(self, *error: Any) -> bool | None:
-        """Write out what is left; after a fault nothing is there."""
-        if error[0] is None:
-            self._flush()
-        return self._stack.__exit__(*error)
+    with tempfile.TemporaryDirectory(prefix="divtool-") as folder:
+        scratch = os.path.join(folder, os.path.basename(name))
+        with RecordWriter(scratch) as writer:
+            yield writer
+        with open(scratch, "rb") as part, places.whole(name) as whole:
+            shutil.copyfileobj(part, whole, _BLOCK)
 
 
 class ShardStore:

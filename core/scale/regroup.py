@@ -12,7 +12,7 @@ from .. import places
 from ..errors import DivtoolError
 from ..jsonl import Row, short_hash
 from .cluster import Cluster, quiet, rows_of
-from .parts import Parts, PartWriter, read_json
+from .parts import Parts, part_writer, read_json
 from .shards import Shard, ShardRows, cut, told
 from .spread import Spread
 
@@ -113,7 +113,7 @@ def _write(parts: Parts) -> Work:
             else:
                 skipped += start
         name = _name(parts, bucket)
-        with PartWriter(name) as writer:
+        with part_writer(name) as writer:
             for line in (line for own in prompts.values() for line in own):
                 writer.write(orjson.loads(line))
         return {"bucket": [bucket], "size": [places.size(name) if writer.written else 0], "skipped": [skipped]}

@@ -8,7 +8,7 @@ from ..metrics.stage import ScorePlan, ScoreStage, Summary
 from ..metrics.supplies import loads_model
 from ..records import check_group, check_response
 from .cluster import Facts, Run
-from .parts import Parts, PartWriter
+from .parts import Parts, part_writer
 from .run import facts_of
 from .shards import Shard, ShardGroups, ShardRows, told
 
@@ -45,7 +45,7 @@ class ScoreWork:
             stage.summary = Summary()
             rows = ShardRows(shard, check_response, skip_bad=self.skip_bad)
             groups = ShardGroups(rows, check_group)
-            with told(rows), PartWriter(self.parts.part(shard)) as writer:
+            with told(rows), part_writer(self.parts.part(shard)) as writer:
                 for records in stage.scored(scorer, groups):
                     for record in records:
                         writer.write(record)

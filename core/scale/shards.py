@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import IO
 
 import orjson
@@ -19,10 +20,9 @@ import orjson
 from .. import places
 from ..errors import DivtoolError, InputError
 from ..jsonl import Row, RowReader, groups, short_hash
-from ..packing import unpacked
+from ..packing import is_packed, is_table, unpacked
 
 _BLOCK = 1 << 20
-_PACKED = (".gz", ".zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Shard:
         file: Place of its file among all, from 0.
         number: Its place in the file, from 0.
         path: The file.
-        start: Its first byte.
-        end: The byte behind its last one; None is the end of the file.
+        start: Its first byte; of a Parquet file its first row, from 0.
+        end: The byte or row behind its last one; None is the end of the file.
         stamp: Changes when the file does.
     """
 
@@ -54,7 +54,7 @@ class Shard:
         if not self.start and self.end is None:
             return self.path
         to = "" if self.end is None else f" to {self.end:,}"
-        return f"{self.path} (bytes {self.start:,}{to})"
+        return f"{self.path} ({'rows' if is_table(self.path) else 'bytes'} {self.start:,}{to})"
 
 
 def cut(files: Iterable[tuple[str, int, str]], size: int) -> list[Shard]:
@@ -63,15 +63,72 @@ def cut(files: Iterable[tuple[str, int, str]], size: int) -> list[Shard]:
     Args:
         files: Their names, how many bytes each has, and their stamps.
         size: Most bytes of a plain file in one shard.
+
+    Raises:
+        DivtoolError: A Parquet file is none.
     """
     found: list[Shard] = []
     for place, (path, length, stamp) in enumerate(files):
-        # What is packed can only be read from its beginning.
-        starts = range(0, 1 if path.endswith(_PACKED) else max(length, 1), size)
+        starts = _starts(path, length, size)
         for number, start in enumerate(starts):
             end = starts[number + 1] if number + 1 < len(starts) else None
             found.append(Shard(place, number, path, start, end, stamp))
     return found
+
+
+def _starts(path: str, length: int, size: int) -> Sequence[int]:
+    if is_packed(path):
+        return [0]  # It can only be read from its beginning.
+    if not is_table(path):
+        return range(0, max(length, 1), size)
+    counts = _row_groups(path)
+    firsts = [0, *accumulate(counts)][: len(counts)]
+    # As many row groups as make so many bytes, if rows are alike.
+    rows = max(1.0, sum(counts) * size / max(length, 1))
+    return [
+        first for first, before in zip(firsts, [-1.0, *firsts], strict=False) if first // rows > before // rows
+    ] or [0]
+
+
+def _row_groups(path: str) -> list[int]:
+    from ..columnar import row_groups
+
+    with places.opened(path) as stream, _named(path):
+        return row_groups(stream)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Faults of an open file of a store, which has no name, under its name."""
+    try:
+        yield
+    except InputError as error:
+        raise DivtoolError(f"{path}: {str(error).partition(': ')[2]}") from None
+
+
+class _Table(io.RawIOBase):
+    """The rows of a Parquet file from a row group's first on, as lines; it knows the number of the last one."""
+
+    def __init__(self, stream: IO[bytes], path: str, start: int) -> None:
+        from ..columnar import row_groups, rows
+
+        self._stream = stream
+        with _named(path):
+            counts = row_groups(stream)
+            firsts = [0, *accumulate(counts)]
+            group = firsts.index(start)
+            self.before: list[bytes] = list(rows(stream, [group - 1])) if group else []
+            self._rows = rows(stream, range(group, len(counts)))
+        self.next, self.last = start, start
+
+    def __next__(self) -> bytes:
+        line = next(self._rows)
+        self.last, self.next = self.next, self.next + 1
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class _Lines(io.RawIOBase):
@@ -111,9 +168,15 @@ class ShardRows(RowReader):
         self, shard: Shard, check: Callable[[Row], None], *, skip_bad: bool = False, whole: bool = True
     ) -> None:
         self._shard, self._whole = shard, whole
-        stream = unpacked(shard.path, places.opened(shard.path))
-        self._start, self._before = _begin(stream, shard, check)
-        self._lines = _Lines(stream, self._start)
+        stream = places.opened(shard.path)
+        if is_table(shard.path):
+            self._start = 0
+            self._lines: _Table | _Lines = _Table(stream, shard.path, shard.start)
+            self._before = _prompt_before(reversed(self._lines.before), check)
+        else:
+            stream = unpacked(shard.path, stream)
+            self._start, self._before = _begin(stream, shard, check)
+            self._lines = _Lines(stream, self._start)
         super().__init__(shard.path, check, skip_bad=skip_bad, stream=self._lines)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Row]:
@@ -142,7 +205,10 @@ class ShardRows(RowReader):
         """A range may lie within one prompt."""
 
     def _place(self) -> str:
-        return f"{self.name}:{self._line}" if not self._start else f"{self.name}{_mark(self._start, self._line)}"
+        if self._start:
+            return f"{self.name}{_mark(self._start, self._line)}"
+        row = self._shard.start if is_table(self.name) else 0
+        return f"{self.name}:{row + self._line}"
 
     def resolved(self, message: str) -> str:
         """A message in which places are lines of the file: the lines before the range are counted only for it."""
@@ -189,13 +255,14 @@ def _begin(stream: IO[bytes], shard: Shard, check: Callable[[Row], None]) -> tup
         return 0, None
     stream.seek(shard.start - 1)
     start = shard.start - 1 + len(stream.readline())
-    for line in _backwards(stream, start):
-        prompt = _prompt_of(line, check)
-        if prompt is not None:
-            stream.seek(start)
-            return start, prompt
+    before = _prompt_before(_backwards(stream, start), check)
     stream.seek(start)
-    return start, None
+    return start, before
+
+
+def _prompt_before(lines: Iterable[bytes], check: Callable[[Row], None]) -> str | None:
+    """The prompt_id of the first usable one of some lines."""
+    return next((prompt for line in lines if (prompt := _prompt_of(line, check)) is not None), None)
 
 
 def _backwards(stream: IO[bytes], end: int) -> Iterator[bytes]:
