@@ -61,6 +61,8 @@ class TableFile:
         Raises:
             DivtoolError: It cannot be written; what was written before is lost with it.
         """
+        if self._broken:
+            return
         self._rows += map(orjson.loads, lines.split(b"\n")[:-1])
         self._bytes += len(lines)
         if self._bytes >= _GROUP_BYTES or len(self._rows) >= _GROUP_ROWS:

@@ -114,12 +114,8 @@ class _Lines:
         self._file = self._owned and stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._fresh = self._file and not append
         self._command_resumes = resumes
-        self._resumes = resumes and self._file and not self._packed
-
-    @property
-    def resumes(self) -> bool:
-        """Of a plain file only."""
-        return self._file and not self._packed
+        self.resumes = self._file and not self._packed
+        self._goes_on = resumes and self.resumes
 
     def put(self, lines: bytes) -> None:
         """Write lines out.
@@ -139,7 +135,7 @@ class _Lines:
             raise self._fault(error) from None
         if self._file and is_removed(self._fd, Path(self._name)):
             self._file = False  # What follows is nothing to save once more.
-            raise removed(self._fd, Path(self._name), resumes=self._resumes)
+            raise removed(self._fd, Path(self._name), resumes=self._goes_on)
 
     def _put(self, block: bytes) -> None:
         left = block
@@ -158,7 +154,7 @@ class _Lines:
         if not self._owned:
             remedy = ", or name a file with -o" + (", where --resume goes on" if self._command_resumes else "")
         else:
-            remedy = ", and --resume goes on" if self._resumes else ", or name another file"
+            remedy = ", and --resume goes on" if self._goes_on else ", or name another file"
         return DivtoolError(f"{self._name}: cannot be written ({error.strerror}); make room{remedy}")
 
     def close(self, *, keep: bool) -> None:

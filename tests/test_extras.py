@@ -47,6 +47,10 @@ LACKING = {
     "sample --builtin scenes --count 2 --backend echo -o OUT.zst": "zstd",
     "sample packed.zst --backend echo -o OUT": "zstd",
     "score packed.zst -o OUT": "zstd",
+    "sample --builtin scenes --count 2 --backend echo -o OUT.parquet": "parquet",
+    "sample table.parquet --backend echo -o OUT": "parquet",
+    "score r.jsonl -o OUT.parquet": "parquet",
+    "report table.parquet -o OUT": "parquet",
     "score r.jsonl --metrics semantic -o OUT": "models",
     "score r.jsonl --metrics style_deviation --style-embedder x/y -o OUT": "models",
     "score r.jsonl --tokenizer model:smollm2-135m -o OUT": "models",
@@ -143,6 +147,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def _write_inputs(folder: Path) -> None:
     (folder / "kept").write_text("a file from before\n")
     (folder / "packed.zst").write_bytes(b"packed")
+    (folder / "table.parquet").write_bytes(b"table")
     asked, answers = [{"role": "user", "content": "Say"}], ([{"role": "assistant", "content": c * 9}] for c in "ab")
     pair = dict(zip(("prompt", "chosen", "rejected"), (asked, *answers), strict=True))
     (folder / "pairs").write_text(json.dumps({**pair, "prompt_id": "a", "weight": 1.0, "method": "made"}) + "\n")

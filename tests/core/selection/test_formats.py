@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from divtool.core.errors import DivtoolError
+from divtool.core.jsonl import RowReader
 from divtool.core.selection.formats import PairWriter, pair_writer
 
 CHAT = [
@@ -77,6 +78,17 @@ def test_axolotl(make_pairs: Any, tmp_path: Path) -> None:
         "rl": "dpo",
         "datasets": [{"path": str(path), "ds_type": "json", "split": "train", "type": "chat_template.default"}],
     }
+
+
+def test_axolotl_reads_a_table_as_one(make_pairs: Any, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.parquet"
+    with pair_writer(str(path), "axolotl") as writer:
+        assert isinstance(writer, PairWriter)
+        for pair in made(make_pairs):
+            writer.write(pair)
+    (data,) = yaml.safe_load("\n".join(writer.conclude()[1][1:]))["datasets"]
+    assert (data["path"], data["ds_type"]) == (str(path), "parquet")
+    assert [row.data["messages"] for row in RowReader(str(path))][1] == CHAT
 
 
 def test_trl_and_own(make_pairs: Any, tmp_path: Path) -> None:
