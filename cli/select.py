@@ -105,7 +105,7 @@ def select(
     from ..core.catalog import METHODS, get
     from ..core.output import check_distinct
     from ..core.selection.formats import PairWriter, pair_writer
-    from ..core.selection.job import SelectJob
+    from ..core.selection.job import SelectJob, in_one
 
     recipe = get("method", METHODS, method, "select").load().selection
     options = _options(context, method, recipe)
@@ -122,7 +122,7 @@ def select(
             method=method,
             options=options,
             rows=reading.rows,
-            groups=reading.groups,
+            first=in_one(reading.groups),
             writer=writer,
             audit=audit,
             note=console.note,

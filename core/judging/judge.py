@@ -26,6 +26,16 @@ _UNRELIABLE_SHARE = 0.1
 _OPTIONAL = frozenset({"temperature", "seed"})
 
 
+def cost_line(model: str, *, asked: int, calls: int, unparsed: int) -> str:
+    """One line for people on what one judge or several of one model did; the counts are those of `Judge`."""
+    line = f"judge {model}: {asked} judgements, {calls} calls, {unparsed} unparsed"
+    return f"{line}; judge unreliable" if _unreliable(asked, unparsed) else line
+
+
+def _unreliable(asked: int, unparsed: int) -> bool:
+    return unparsed > _UNRELIABLE_SHARE * asked
+
+
 class Judge:
     """A model behind an endpoint that judges responses; it never learns where they come from.
 
@@ -75,12 +85,11 @@ class Judge:
     @property
     def unreliable(self) -> bool:
         """Whether more than 10 % of the answers could not be read."""
-        return self.unparsed > _UNRELIABLE_SHARE * self.asked
+        return _unreliable(self.asked, self.unparsed)
 
     def summary(self) -> str:
         """One line for people: what was asked, what it cost, what could not be read."""
-        line = f"judge {self._model}: {self.asked} judgements, {self.calls} calls, {self.unparsed} unparsed"
-        return f"{line}; judge unreliable" if self.unreliable else line
+        return cost_line(self._model, asked=self.asked, calls=self.calls, unparsed=self.unparsed)
 
     def price(self, dockets: Iterable[Docket]) -> Price:
         """What it costs to judge all this; nothing is asked."""

@@ -1,19 +1,19 @@
 """Pairs out of scored groups: every pair method is a recipe that runs through here.
 
 Two passes: the first reads the input, applies the rules that look at one prompt, and keeps a few numbers a candidate;
-the records go to a temporary file. The second chooses among all candidates and reads the texts of the chosen back.
+the records stay on disk. The second chooses among all candidates and reads the texts of the chosen back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from ..draws import generator
-from ..jsonl import Record, Row
+from ..jsonl import Record
 from ..metrics.text import tokenizer
 from .audit import LENGTH_LIMITS
 from .balance import BALANCED_SHARE, Candidates, Ints, balanced, choose, trimmed
@@ -24,16 +24,6 @@ from .near import SeenTexts
 from .needs import Needs
 from .pairs import pair_record
 from .recipe import PairRecipe, SelectOptions
-from .spool import Spool
-
-_REMEDIES = {
-    "clean": "--min-words, or sample with more --max-new-tokens",
-    "prompts": "more samples a prompt (sample -n)",
-    "candidates": "a higher temperature, or more samples a prompt (sample -n)",
-    "length": "--length-tolerance, or more samples a prompt (sample -n)",
-    "diversity": "--orientation either, or more samples a prompt (sample -n)",
-    "quality": "--quality-eps or --quality-floor",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +36,7 @@ class Selection:
         multiplier: The length multiplier that balanced the pairs.
         needs: The scores that were used.
         truncated_share: Share of the responses that were cut at the token limit.
-        pairs: Gives the pair records in input order of prompts; can be called again while the engine is open.
+        pairs: Gives the pair records in input order of prompts; can be called again while the intake is open.
     """
 
     funnel: Funnel
@@ -58,37 +48,29 @@ class Selection:
 
 
 class Engine:
-    """One run of `select`; use it as a context, since it holds a temporary file.
+    """The second pass of a run of `select`.
 
     Args:
         method: Name for the pairs' `method`.
         recipe: The method's rules.
         options: The user's.
+        intake: What the first pass found; not closed here.
     """
 
-    def __init__(self, method: str, recipe: PairRecipe, options: SelectOptions) -> None:
-        self._method, self._recipe, self._options = method, recipe, options
+    def __init__(self, method: str, recipe: PairRecipe, options: SelectOptions, intake: Intake) -> None:
+        self._method, self._recipe, self._options, self._intake = method, recipe, options, intake
         self._tokenize = tokenizer(options.tokenizer)
-        self._funnel = Funnel(_REMEDIES)
+        self._funnel = intake.funnel
 
-    def __enter__(self) -> Self:
-        self._spool = Spool()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._spool.close()
-
-    def run(self, groups: Iterable[list[Row]]) -> Selection:
-        """Read every group, and choose.
+    def run(self) -> Selection:
+        """Choose.
 
         Raises:
             DivtoolError: The input lacks what the method needs.
         """
-        intake = Intake(self._recipe, self._options, self._funnel, self._spool)
-        for group in groups:
-            intake.read(group)
+        intake = self._intake
         needs = intake.finished().needs
-        candidates = intake.columns.candidates(intake.within_quantile(), self._spool.ranks())
+        candidates = intake.columns.candidates(intake.within_quantile(), intake.spool.ranks())
         kept, multiplier = self._chosen(candidates)
         kept = self._without_length_tail(candidates, self._without_near_duplicates(candidates, kept))
         in_order = kept[np.argsort(candidates.prompt[kept], kind="stable")]
@@ -155,7 +137,7 @@ class Engine:
             )
 
     def _side(self, prompt: Any, place: Any) -> Response:
-        return Response(self._spool.group(int(prompt))[int(place)], self._tokenize)
+        return Response(self._intake.spool.group(int(prompt))[int(place)], self._tokenize)
 
     def _swapped(self, chosen: Response) -> bool:
         if not self._options.shuffle_labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,18 @@ class Funnel:
         if name not in self._stages:
             self._stages[name] = Stage(name, unit, self._remedies.get(name, ""))
         return self._stages[name]
+
+    def state(self) -> list[Any]:
+        """What was counted, as plain data to be kept."""
+        return [[stage.name, stage.unit, stage.entered, list(stage.dropped.items())] for stage in self.stages]
+
+    def absorb(self, state: Sequence[Any]) -> None:
+        """Add what another part counted."""
+        for name, unit, entered, dropped in state:
+            stage = self.stage(name, unit)
+            stage.enter(entered)
+            for reason, n in dropped:
+                stage.drop(reason, n)
 
     @property
     def stages(self) -> list[Stage]:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from ..errors import DivtoolError
 from ..jsonl import Row
 from ..metrics.text import tokenizer
+from ..passes import Store
 from .clean import TRUNCATED, Cleaner, Response
 from .funnel import Funnel
+from .kept import extend, keep_arrays, keep_state, kept_arrays, kept_state
 from .needs import Needs
 from .proposals import PROPOSALS, Proposed, no_partner
 from .recipe import PairRecipe, SelectOptions, quality_sign
@@ -21,21 +23,32 @@ from .spool import Columns, Spool
 
 # From this share of the responses on, the word tokenizer is the wrong one.
 _MOST_UNSPACED = 0.1
+_REMEDIES = {
+    "clean": "--min-words, or sample with more --max-new-tokens",
+    "prompts": "more samples a prompt (sample -n)",
+    "candidates": "a higher temperature, or more samples a prompt (sample -n)",
+    "length": "--length-tolerance, or more samples a prompt (sample -n)",
+    "diversity": "--orientation either, or more samples a prompt (sample -n)",
+    "quality": "--quality-eps or --quality-floor",
+}
 
 
 class Intake:
-    """Takes groups in; keeps a few numbers a candidate in memory and the clean records in the spool.
+    """Takes groups in; keeps a few numbers a candidate in memory and the clean records on disk.
 
     Args:
         recipe: The method's rules.
         options: The user's.
+
+    Attributes:
         funnel: Counts what each rule drops.
-        spool: Takes the records.
+        spool: Has the records.
+        columns: Has the numbers.
     """
 
-    def __init__(self, recipe: PairRecipe, options: SelectOptions, funnel: Funnel, spool: Spool) -> None:
-        self.columns = Columns()
-        self._recipe, self._options, self._funnel, self._spool = recipe, options, funnel, spool
+    def __init__(self, recipe: PairRecipe, options: SelectOptions) -> None:
+        self.funnel, self.spool, self.columns = Funnel(_REMEDIES), Spool(), Columns()
+        self._recipe, self._options = recipe, options
         self._tokenize = tokenizer(options.tokenizer)
         self._cleaner = Cleaner(options.min_words)
         self._propose, self._no_proposal = PROPOSALS[recipe.proposal]
@@ -56,6 +69,45 @@ class Intake:
         self._turned = self._turned or any(row.data["turn"] > 1 for row in group)
         clean = self._clean(group, rules)
         self._keep(clean, self._passing(self._proposed(clean, rules), rules))
+
+    def keep(self, store: Store) -> None:
+        """Write what was found: the records, the numbers, the counts."""
+        keep_arrays(
+            store, {**self.spool.keep(store), **self.columns.arrays(), "quality_of_all": np.array(self._quality)}
+        )
+        keep_state(
+            store,
+            {
+                "needs": self._rules.needs.state() if self._rules else None,
+                "funnel": self.funnel.state(),
+                "turned": self._turned,
+                "unspaced": self._unspaced,
+            },
+        )
+
+    def absorb(self, store: Store) -> None:
+        """Add what another part has kept.
+
+        Raises:
+            InputError: Its records have other scores.
+        """
+        state, arrays = kept_state(store), kept_arrays(store)
+        if state["needs"]:
+            needs = Needs.kept(state["needs"])
+            if self._rules:
+                self._rules.needs.absorb(needs)
+            else:
+                self._rules = Rules(self._recipe, self._options, needs)
+        self.columns.absorb(arrays, before=len(self.spool))
+        self.spool.absorb(store, arrays)
+        extend(self._quality, arrays["quality_of_all"])
+        self.funnel.absorb(state["funnel"])
+        self._turned = self._turned or state["turned"]
+        self._unspaced += state["unspaced"]
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self.spool.close()
 
     def finished(self) -> Rules:
         """The rules that were in force, once everything is read.
@@ -79,7 +131,7 @@ class Intake:
             return np.ones(len(bar), dtype=bool)
         keep: NDArray[np.bool_] = bar >= np.quantile(np.array(self._quality), rules.quantile)
         reason = f"{rules.needs.quality or rules.needs.gate} among the run's worst {rules.quantile:.0%}"
-        self._funnel.stage("quality", "candidates").drop(reason, int((~keep).sum()))
+        self.funnel.stage("quality", "candidates").drop(reason, int((~keep).sum()))
         return keep
 
     def warnings(self) -> list[str]:
@@ -98,7 +150,7 @@ class Intake:
 
     def truncated_share(self) -> float:
         """Share of the responses that were cut at the token limit."""
-        stage = self._funnel.stage("clean", "responses")
+        stage = self.funnel.stage("clean", "responses")
         return stage.dropped[TRUNCATED] / max(stage.entered, 1)
 
     def _settled(self, row: Row) -> Rules:
@@ -106,7 +158,7 @@ class Intake:
 
     def _clean(self, group: list[Row], rules: Rules) -> list[Response]:
         """The fit responses by sample_index and turn, so that the order of the lines plays no part."""
-        stage = self._funnel.stage("clean", "responses")
+        stage = self.funnel.stage("clean", "responses")
         stage.enter(len(group))
         clean = []
         for row in sorted(group, key=lambda row: (row.data["sample_index"], row.data["turn"])):
@@ -128,7 +180,7 @@ class Intake:
 
     def _proposed(self, clean: list[Response], rules: Rules) -> list[Proposed]:
         """The candidates of a prompt; the prompt is counted, and why it has none."""
-        stage = self._funnel.stage("prompts", "prompts")
+        stage = self.funnel.stage("prompts", "prompts")
         stage.enter()
         reason = no_partner(clean)
         proposed = [] if reason else self._propose(clean, self._options, rules.needs)
@@ -139,7 +191,7 @@ class Intake:
     def _passing(self, pairs: list[Proposed], rules: Rules) -> list[Proposed]:
         """The candidates that pass the rules on one pair, each rule counted."""
         for name, fault in rules.in_order:
-            stage = self._funnel.stage(name, "candidates")
+            stage = self.funnel.stage(name, "candidates")
             stage.enter(len(pairs))
             passing = []
             for pair in pairs:
@@ -154,8 +206,8 @@ class Intake:
     def _keep(self, clean: Sequence[Response], pairs: Sequence[Proposed]) -> None:
         if not pairs:
             return
-        number = len(self._spool)
-        self._spool.add([response.record for response in clean])
+        number = len(self.spool)
+        self.spool.add([response.record for response in clean])
         place = {id(response): i for i, response in enumerate(clean)}
         for pair in pairs:
             self.columns.add(number, pair, place[id(pair.chosen)], place[id(pair.rejected)])

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from ..jsonl import Row
+from ..passes import Pass
 from ..writer import RecordWriter
 from .audit import Audit
 from .funnel import Stage
 
 Check = Callable[[Row], None]
 GroupCheck = Callable[[list[Row]], None]
+Made = TypeVar("Made", bound=Pass)
+
+
+class First(Protocol):
+    """How the first pass of a method is run: what `make` makes has then read, or absorbed, the whole input."""
+
+    def __call__(self, make: Callable[[], Made], check: Check, check_group: GroupCheck) -> Made:
+        """Make a pass and lead it through the input."""
+        ...
+
+
+def in_one(groups: Callable[[Check, GroupCheck], Iterable[list[Row]]]) -> First:
+    """The first pass over all prompts here, one after the other.
+
+    Args:
+        groups: Opens the input prompt by prompt; every record and every group passes its check.
+    """
+
+    def first(make: Callable[[], Made], check: Check, check_group: GroupCheck) -> Made:
+        found = make()
+        for group in groups(check, check_group):
+            found.read(group)
+        return found
+
+    return first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +49,8 @@ class SelectJob:
         method: Name of the method.
         options: What the user set, of the class that the method's recipe names.
         rows: Opens the input; every record passes the check.
-        groups: Opens the input prompt by prompt; every group passes the second check.
+        first: Makes a pass and lets it read all prompts, on this machine or in parts on several; every record passes
+            the check, every group of them the second one. What makes the pass, and the checks, may be pickled.
         writer: Takes the records.
         audit: "warn" writes pairs whatever the audit says.
         note: Hears what goes on.
@@ -32,7 +59,7 @@ class SelectJob:
     method: str
     options: Any
     rows: Callable[[Check], Iterable[Row]]
-    groups: Callable[[Check, GroupCheck], Iterable[list[Row]]]
+    first: First
     writer: RecordWriter
     audit: Literal["fail", "warn"] = "fail"
     note: Callable[[str], None] = lambda text: None

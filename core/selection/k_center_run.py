@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from typing import IO, Any, Literal
 
@@ -14,19 +16,23 @@ from numpy.typing import NDArray
 
 from ..draws import generator
 from ..errors import DivtoolError
-from ..jsonl import Record, Row
+from ..jsonl import Record, Row, dumps
 from ..metrics.supplies import Sources, chat_and_text, open_embedder, open_language_model
+from ..passes import Store
 from .funnel import Funnel
 from .job import Selected, SelectJob
 from .k_center import farthest_first, nearest_to_mean
+from .kept import keep_state, kept_state
 from .model_options import ModelOptions
 from .options import refuse_unless
+from .pieces import Pieces
 from .pools import check_pool, check_pool_response
 
 Vectors = NDArray[Any]
 Encode = Callable[[Sequence[Record]], Vectors]
 
 _AT_ONCE = 256
+_CHOSEN = "chosen.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +79,9 @@ def run(job: SelectJob) -> Selected:
     """
     options: KCenterOptions = job.options
     if options.scope == "prompt":
-        groups = job.groups(check_pool_response, check_pool)
-        return _by_prompt(job, groups, encoder(options, job.note))
+        found = job.first(partial(ByPrompt, options, job.note), check_pool_response, check_pool)
+        with closing(found):
+            return found.written(job)
     rows = job.rows(check_pool_response)
     return _over_all(job, rows, encoder(options, job.note))
 
@@ -101,28 +108,66 @@ def encoder(options: KCenterOptions, note: Callable[[str], None]) -> Encode:
     return encode
 
 
-def _by_prompt(job: SelectJob, groups: Iterable[list[Row]], encode: Encode) -> Selected:
-    report = _Report(job)
-    for group in groups:
+class ByPrompt:
+    """The first pass: chooses among the responses of one prompt after the other.
+
+    Args:
+        options: What the user set.
+        note: Hears what is opened.
+    """
+
+    def __init__(self, options: KCenterOptions, note: Callable[[str], None]) -> None:
+        self._options, self._note = options, note
+        self._report = _Report(options)
+        self._lines = Pieces()
+        self._encode: Encode | None = None
+
+    def read(self, group: list[Row]) -> None:
+        """Choose among the responses of a prompt; the model is loaded with the first.
+
+        Raises:
+            DivtoolError: The model cannot be loaded.
+        """
+        encode = self._encode = self._encode or encoder(self._options, self._note)
         records = [row.data for row in sorted(group, key=_order)]
         vectors = encode(records)
         filled = np.flatnonzero(vectors.any(axis=1))
-        report.zero(len(records) - len(filled), len(records))
+        self._report.zero(len(records) - len(filled), len(records))
         picked = []
         if len(filled):
-            picked = farthest_first(vectors[filled], job.options.most, [nearest_to_mean(vectors[filled])])
-        report.chosen(len(filled), len(picked))
+            picked = farthest_first(vectors[filled], self._options.most, [nearest_to_mean(vectors[filled])])
+        self._report.chosen(len(filled), len(picked))
         told = {id(records[filled[place]]): (rank, far) for rank, (place, far) in enumerate(picked)}
         for row in group:
             if id(row.data) in told:
-                job.writer.write(_told(row.data, *told[id(row.data)]))
-    return report.finished()
+                self._lines.write(dumps(_told(row.data, *told[id(row.data)])))
+
+    def keep(self, store: Store) -> None:
+        """Write what was found: the chosen responses, the counts."""
+        self._lines.keep(store, _CHOSEN)
+        keep_state(store, {"size": self._lines.size, **self._report.state()})
+
+    def absorb(self, store: Store) -> None:
+        """Add what another part has kept."""
+        state = kept_state(store)
+        self._lines.absorb(store, _CHOSEN, state["size"])
+        self._report.absorb(state)
+
+    def written(self, job: SelectJob) -> Selected:
+        """Write the chosen responses; what the run has to say."""
+        for line in self._lines:
+            job.writer.write(orjson.loads(line))
+        return self._report.finished(job.method)
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._lines.close()
 
 
 def _over_all(job: SelectJob, rows: Iterable[Row], encode: Encode) -> Selected:
     """One float32 vector a record in a temporary memory map, the records in a temporary file."""
     options: KCenterOptions = job.options
-    report = _Report(job)
+    report = _Report(options)
     with tempfile.TemporaryFile(prefix="divtool-") as spool, tempfile.TemporaryFile(prefix="divtool-") as space:
         numbers, total, width = [], 0, 0
         waiting = iter(rows)
@@ -147,7 +192,7 @@ def _over_all(job: SelectJob, rows: Iterable[Row], encode: Encode) -> Selected:
         for number, record in enumerate(_read(spool)):
             if number in told:
                 job.writer.write(_told(record, *told[number]))
-    return report.finished()
+    return report.finished(job.method)
 
 
 def _start(options: KCenterOptions, vectors: Vectors) -> list[int]:
@@ -174,8 +219,8 @@ def _read(spool: IO[bytes]) -> Iterator[Record]:
 class _Report:
     """Counts what was there, and what was chosen."""
 
-    def __init__(self, job: SelectJob) -> None:
-        self._job = job
+    def __init__(self, options: KCenterOptions) -> None:
+        self._options = options
         self._funnel = Funnel({})
         self._short = self._early = 0
 
@@ -190,13 +235,23 @@ class _Report:
         stage = self._funnel.stage("k-center", "responses")
         stage.enter(there)
         stage.drop("not among the chosen", there - n)
-        most = self._job.options.most
+        most = self._options.most
         self._short += there < most
         self._early += n < min(most, there)
 
-    def finished(self) -> Selected:
+    def state(self) -> dict[str, Any]:
+        """What was counted, as plain data to be kept."""
+        return {"funnel": self._funnel.state(), "short": self._short, "early": self._early}
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Add what another part has counted."""
+        self._funnel.absorb(state["funnel"])
+        self._short += state["short"]
+        self._early += state["early"]
+
+    def finished(self, method: str) -> Selected:
         """What the run has to say."""
-        options = self._job.options
+        options = self._options
         pools = "prompts" if options.scope == "prompt" else "inputs"
         notes = []
         if self._short:
@@ -208,7 +263,7 @@ class _Report:
             stages=self._funnel.stages,
             notes=notes,
             report={
-                "method": self._job.method,
+                "method": method,
                 "options": asdict(options),
                 "seed": options.seed,
                 "funnel": [stage.as_dict() for stage in self._funnel.stages],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
 
 from ..errors import InputError, unknown_name
 from ..jsonl import Row
@@ -22,6 +24,7 @@ class Needs:
         gate: Only the run's worst 5 % are left out.
         scored_by: What to run first, for messages.
         tokens: Length is counted in the sampler's tokens.
+        where: The record that settled this.
         nulls: How often each was null.
         records: How many records were checked.
     """
@@ -31,6 +34,7 @@ class Needs:
     gate: str | None
     scored_by: str
     tokens: bool = False
+    where: str = ""
     nulls: Counter[str] = field(default_factory=Counter)
     records: int = 0
 
@@ -44,12 +48,41 @@ class Needs:
         present = list(row.data["scores"])
         diversity = _diversity(recipe, options, row, present)
         quality, gate = _quality(recipe, options, row, present)
-        return cls(diversity, quality, gate, recipe.scored_by, tokens=options.length_unit == "tokens")
+        return cls(diversity, quality, gate, recipe.scored_by, options.length_unit == "tokens", row.where)
+
+    @classmethod
+    def kept(cls, state: dict[str, Any]) -> Needs:
+        """What `state` told of those of another part."""
+        return cls(**state | {"diversity": tuple(state["diversity"]), "nulls": Counter(dict(state["nulls"]))})
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as plain data."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"nulls": list(self.nulls.items())}
+
+    def absorb(self, other: Needs) -> None:
+        """Add what another part counted.
+
+        Raises:
+            InputError: Its first record settled other scores than the first one here did.
+        """
+        if other.settles != self.settles:
+            raise InputError(
+                other.where,
+                f"the scores to read are {_names(other.all)} here, and {_names(self.all)} from {self.where} on",
+                "score all of the input with the same --metrics, or name scores with --diversity and --quality-metric",
+            )
+        self.records += other.records
+        self.nulls.update(other.nulls)
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every score that is read."""
         return (*self.diversity, *(name for name in (self.quality, self.gate) if name))
+
+    @property
+    def settles(self) -> tuple[tuple[str, ...], str | None, str | None]:
+        """What the first record has settled."""
+        return self.diversity, self.quality, self.gate
 
     @property
     def judged(self) -> bool:
@@ -79,13 +112,12 @@ class Needs:
 
 def scored_check(recipe: PairRecipe) -> Callable[[Row], None]:
     """The check of a scored record; where scores are missing, it names those that the method needs."""
-    remedy = _how_to_score(recipe.scored_by)
+    return partial(_check_scored, remedy=_how_to_score(recipe.scored_by))
 
-    def check(row: Row) -> None:
-        check_response(row)
-        check_scores(row, remedy=remedy)
 
-    return check
+def _check_scored(row: Row, remedy: str) -> None:
+    check_response(row)
+    check_scores(row, remedy=remedy)
 
 
 def _diversity(recipe: PairRecipe, options: SelectOptions, row: Row, present: list[str]) -> tuple[str, ...]:
@@ -123,3 +155,7 @@ def _missing(row: Row, name: str, present: list[str], scored_by: str) -> InputEr
 
 def _how_to_score(scored_by: str) -> str:
     return f"run divtool score --metrics {scored_by} first"
+
+
+def _names(scores: Sequence[str]) -> str:
+    return ", ".join(scores) or "none"

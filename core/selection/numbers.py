@@ -27,6 +27,7 @@ class Numbers:
         scores: Names in `scores`.
         optional: Go on without a reward where there is none.
         otherwise: How to go on without the scores, for messages; empty where there is no way.
+        where: The record that settled the reward.
         nulls: How often each was null.
         records: How many responses were checked, the two sides of a pair each for itself.
     """
@@ -35,6 +36,7 @@ class Numbers:
     scores: tuple[str, ...] = ()
     optional: bool = False
     otherwise: str = ""
+    where: str = ""
     nulls: Counter[str] = field(default_factory=Counter)
     records: int = 0
 
@@ -56,9 +58,39 @@ class Numbers:
                     raise _missing(row, name, scores, self.scores, self.otherwise)
                 self.nulls[name] += scores[name] is None
             if self.reward is None and not self.optional:
-                self.reward = self._settled(row, scores)
+                self.reward, self.where = self._settled(row, scores), row.where
             if self.reward is not None and not self.optional:
                 self._check_reward(row, scores, self.reward)
+
+    def state(self) -> dict[str, Any]:
+        """What was settled and counted, as plain data to be kept."""
+        return {
+            "reward": self.reward,
+            "scores": self.scores,
+            "optional": self.optional,
+            "where": self.where,
+            "nulls": list(self.nulls.items()),
+            "records": self.records,
+        }
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Add what another part has settled and counted.
+
+        Raises:
+            InputError: Its first record settled another reward than the first one here did.
+        """
+        if self.reward is None:
+            self.reward, self.where = state["reward"], state["where"]
+        elif not self.optional and state["reward"] not in (None, self.reward):
+            raise InputError(
+                state["where"],
+                f"the reward is '{state['reward']}' here, and '{self.reward}' from {self.where} on",
+                "name one with --quality-metric",
+            )
+        self.optional = self.optional or state["optional"]
+        self.scores = self.scores or tuple(state["scores"])
+        self.nulls.update(dict(state["nulls"]))
+        self.records += state["records"]
 
     def _settled(self, row: Row, scores: Mapping[str, Any]) -> str:
         found = first_present(REWARDS, [*scores, *row.data])

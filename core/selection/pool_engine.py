@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +17,11 @@ from .divpo_options import DivpoOptions
 from .encoders import OF_THE_POOL, Encoders
 from .funnel import Funnel
 from .given_pairs import GivenPairs
-from .job import SelectJob
 from .makers import ByReward, Extremes, Made, Maker, NearEqual
 from .numbers import Numbers
 from .options import DeviationOptions, MarginalOptions, PoolOptions, WeighedOptions
 from .pairs import pair_record
-from .pools import InputKind, Pool, make_pool
+from .pools import Pool, is_pair, make_pool
 from .weighing import Weigher, Weights
 
 if TYPE_CHECKING:
@@ -37,19 +36,20 @@ _NO_WEIGHT = "no weight: a signal is null"
 
 
 class PoolRun:
-    """One run over pools.
+    """Pairs, one prompt after the other; whatever is opened for them is opened with the first, and once.
 
     Args:
-        job: What to do; its options are those of `deviation`, `divpo` or `marginal`.
+        method: Name for the pairs' `method`.
+        options: Those of `deviation`, `divpo` or `marginal`.
+        note: Hears what is opened.
     """
 
-    def __init__(self, job: SelectJob) -> None:
-        self.job = job
-        self.options: PoolOptions = job.options
+    def __init__(self, method: str, options: PoolOptions, note: Callable[[str], None]) -> None:
+        self.method, self.options, self._note = method, options, note
         self.counts: Counter[str] = Counter()
         self.funnel = Funnel(_REMEDIES)
         self.tokenize = tokenizer(self.options.tokenizer)
-        self.encoders = Encoders(self.options.sources, self.tokenize, job.note)
+        self.encoders = Encoders(self.options.sources, self.tokenize, note)
         self.weigher = Weigher(
             signals=self.options.parsed_signals,
             combine=self.options.combine,
@@ -61,6 +61,9 @@ class PoolRun:
         self._cleaner = Cleaner(0, word_list=False) if self.options.clean else None
         self.made = self.rising = 0
         self._judge: Judge | None = None
+        self._judged: Counter[str] = Counter()
+        self._given: GivenPairs | None = None
+        self._made_by: Maker | None = None
         self._criterion: Criterion | None = None
 
     @property
@@ -76,29 +79,24 @@ class PoolRun:
         """Whether signals are computed over the texts of a prompt's pairs."""
         return isinstance(self.options, DeviationOptions) and self.options.pool == "pairs"
 
-    def pairs(self, groups: Iterable[list[Row]], kind: InputKind) -> Iterator[Record]:
-        """The pair records of every prompt.
+    def pairs(self, group: list[Row]) -> Iterator[Record]:
+        """The pair records of a prompt.
 
         Args:
-            groups: Checked records by prompt.
-            kind: What they are, known once the first is read.
+            group: Its checked records; pairs are weighed, responses are paired.
         """
-        given: GivenPairs | None = None
-        maker: Maker | None = None
-        for group in groups:
-            if kind.pairs:
-                given = given or GivenPairs(self)
-                yield from given.weighed(group)
-            else:
-                maker = maker or self._maker()
-                yield from self._made(group, maker)
+        if is_pair(group[0].data):
+            self._given = self._given or GivenPairs(self)
+            return self._given.weighed(group)
+        self._made_by = self._made_by or self._maker()
+        return self._made(group, self._made_by)
 
     def _maker(self) -> Maker:
         """Settle what the method reads and opens."""
         options = self.options
         signals = self.weigher.names if self._reads_signals else ()
         if isinstance(options, DivpoOptions):
-            self._judge = judge_of(options, self.job.note)
+            self._judge = judge_of(options, self._note)
             self._criterion = Criterion(options, self.encoders, self.weigher, self._judge, self.counts)
             signals = (*signals, *self._criterion.scores)
             if options.diversity == "knn" or (options.diversity == "deviation" and options.recomputes):
@@ -217,7 +215,7 @@ class PoolRun:
             swap = bool(draw.random() < 0.5)
         name = self._picked_by
         record = pair_record(
-            self.job.method,
+            self.method,
             chosen,
             rejected,
             pair.gap,
@@ -251,4 +249,37 @@ class PoolRun:
 
     def judge_lines(self) -> list[str]:
         """What the judge cost, where there was one."""
-        return [] if self._judge is None else [self._judge.summary()]
+        judging = self.options.judging if isinstance(self.options, DivpoOptions) else None
+        if judging is None:
+            return []
+        from ..judging.judge import cost_line
+
+        return [cost_line(judging.model, **self._verdicts())]
+
+    def _verdicts(self) -> dict[str, int]:
+        """What the judges of all parts did."""
+        return {name: self._judged[name] + getattr(self._judge, name, 0) for name in ("asked", "calls", "unparsed")}
+
+    def state(self) -> dict[str, Any]:
+        """What was counted and settled, as plain data to be kept."""
+        return {
+            "funnel": self.funnel.state(),
+            "counts": list(self.counts.items()),
+            "numbers": self.numbers.state(),
+            "made": self.made,
+            "rising": self.rising,
+            "judged": self._verdicts(),
+        }
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Add what another part has counted and settled.
+
+        Raises:
+            InputError: It has settled another reward.
+        """
+        self.numbers.absorb(state["numbers"])
+        self.funnel.absorb(state["funnel"])
+        self.counts.update(dict(state["counts"]))
+        self.made += state["made"]
+        self.rising += state["rising"]
+        self._judged.update(state["judged"])

@@ -1,17 +1,16 @@
 """`select` for the methods that pair a prompt's responses by reward, and for pairs that only get weights.
 
-One prompt in memory at a time: its pairs go to a temporary file, are audited there, and written last.
+One prompt in memory at a time: its pairs stay on disk, are audited there, and written last.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
-from typing import IO
+from functools import partial
 
-import orjson
-
+from ..errors import DivtoolError
 from ..jsonl import Record
 from .audit import AuditRules, audit_pair_records
 from .clean import TRUNCATED
@@ -19,6 +18,7 @@ from .divpo_options import DivpoOptions
 from .job import Selected, SelectJob
 from .options import DeviationOptions
 from .pool_engine import PoolRun
+from .pool_pass import PoolPass
 from .pools import InputKind, check_pool
 from .run import audit_failure
 from .weight_notes import heaviest, weight_notes, weight_rows
@@ -31,18 +31,18 @@ def run(job: SelectJob) -> Selected:
     Raises:
         DivtoolError: The input lacks what the method needs.
     """
-    engine = PoolRun(job)
     kind = InputKind(job.method, isinstance(job.options, DeviationOptions))
-    groups = job.groups(kind, check_pool)
-    with tempfile.TemporaryFile(prefix="divtool-") as spool:
-        for record in engine.pairs(groups, kind):
-            spool.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-        return _finished(engine, spool)
+    found = job.first(partial(PoolPass, job.method, job.options, job.note), kind, check_pool)
+    with closing(found):
+        return _finished(job, found)
 
 
-def _finished(engine: PoolRun, spool: IO[bytes]) -> Selected:
-    """Audit the spooled pairs, and write them unless the audit fails."""
-    job, options, reward = engine.job, engine.options, engine.numbers.reward
+def _finished(job: SelectJob, found: PoolPass) -> Selected:
+    """Audit the pairs of the first pass, and write them unless the audit fails."""
+    engine = found.run
+    if not engine.funnel.stages:
+        raise DivtoolError("no records")
+    options, reward = engine.options, engine.numbers.reward
     table = WeightTable(engine.tokenize, reward) if engine.weighs else None
     clean = next((stage for stage in engine.funnel.stages if stage.name == "clean"), None)
     rules = AuditRules(
@@ -53,10 +53,10 @@ def _finished(engine: PoolRun, spool: IO[bytes]) -> Selected:
         quality=reward,
         cleaned=options.clean,
     )
-    audit = audit_pair_records(_read(spool, table), rules, engine.tokenize)
+    audit = audit_pair_records(_counted(found, table), rules, engine.tokenize)
     failure = audit_failure(engine.funnel, audit, job.audit)
     if failure is None:
-        for record in _read(spool):
+        for record in found.pairs():
             job.writer.write(record)
     figures = table.figures() if table is not None and len(table) else None
     return Selected(
@@ -89,10 +89,8 @@ def _notes(engine: PoolRun) -> list[str]:
     return lines
 
 
-def _read(spool: IO[bytes], table: WeightTable | None = None) -> Iterator[Record]:
-    spool.seek(0)
-    for line in spool:
-        record: Record = orjson.loads(line)
+def _counted(found: PoolPass, table: WeightTable | None) -> Iterator[Record]:
+    for record in found.pairs():
         if table is not None:
             table.add(record)
         yield record

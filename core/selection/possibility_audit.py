@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .job import Table
+from .kept import extend
 from .possibility import Candidate, Vectors, mean_distance
 
 # Beyond this relative difference in mean length the picked are of another length than the pool.
@@ -21,7 +26,7 @@ class _Row:
     n: int = 0
     words: int = 0
     squares: int = 0
-    distances: list[float] = field(default_factory=list)
+    distances: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, candidates: Sequence[Candidate], distance: float | None) -> None:
         lengths = [candidate.words for candidate in candidates]
@@ -58,6 +63,21 @@ class PickAudit:
         for row, places in zip(self._rows.values(), (range(len(pool)), picked, reference), strict=True):
             distance = None if vectors is None else mean_distance(vectors[list(places)])
             row.add([pool[place] for place in places], distance)
+
+    def state(self) -> dict[str, Any]:
+        """The sums, as plain data to be kept."""
+        return {name: [row.n, row.words, row.squares] for name, row in self._rows.items()}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The distances of each group, to be kept."""
+        return {f"distances_{place}": np.array(row.distances) for place, row in enumerate(self._rows.values())}
+
+    def absorb(self, state: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Add those of another part."""
+        for place, (name, row) in enumerate(self._rows.items()):
+            n, words, squares = state[name]
+            row.n, row.words, row.squares = row.n + n, row.words + words, row.squares + squares
+            extend(row.distances, arrays[f"distances_{place}"])
 
     def as_dict(self) -> dict[str, Any]:
         """For the report: mean and standard deviation of words, mean cosine distance within a prompt."""

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 
-from ..jsonl import Record, Row
+import orjson
+
+from ..jsonl import Record, RecordWriter, Row, dumps
 from ..metrics.supplies import open_embedder
+from ..passes import Store
 from ..possibility.groups import dialogue_group, group_of
 from .funnel import Funnel
 from .job import Selected, SelectJob
+from .kept import keep_arrays, keep_state, kept_arrays, kept_state
 from .pairs import OF_ONE_RESPONSE
+from .pieces import Pieces
 from .pools import check_pool, check_pool_response, is_pair
 from .possibility import Candidate, Vectors, above_floor, drawn, near_median, spread, without_repeats
 from .possibility_audit import PickAudit
@@ -20,6 +27,8 @@ from .possibility_options import PossibilityOptions
 from .recipe import quality_sign
 
 Encode = Callable[[Sequence[str]], Vectors]
+
+_GROUPS = "groups.jsonl"
 
 # Of one response, or about responses that may not be picked.
 _NOT_OF_THE_GROUP = (OF_ONE_RESPONSE - {"model"}) | {"responses", "numbers", "n_candidates"}
@@ -32,11 +41,10 @@ def run(job: SelectJob) -> Selected:
         DivtoolError: The input cannot be used, or the embedder cannot be loaded.
     """
     options: PossibilityOptions = job.options
-    groups = job.groups(_check_dialogue if options.input_format == "dialogue" else _check, _check_group)
-    selection = _Selection(job, _encoder(options, job.note))
-    for group in groups:
-        selection.add(group)
-    return selection.finished()
+    check = _check_dialogue if options.input_format == "dialogue" else _check
+    found = job.first(partial(Picking, job.method, options, job.note), check, _check_group)
+    with closing(found):
+        return found.written(job.writer)
 
 
 def _encoder(options: PossibilityOptions, note: Callable[[str], None]) -> Encode | None:
@@ -71,18 +79,32 @@ def _check_group(group: list[Row]) -> None:
             raise row.fault(f"the same prompt_id as {group[0].where} but another prompt")
 
 
-class _Selection:
-    """Takes one prompt after the other, and counts."""
+class Picking:
+    """The first pass: takes one prompt after the other, picks, and counts.
 
-    def __init__(self, job: SelectJob, encode: Encode | None) -> None:
-        self._job, self._encode = job, encode
-        self._options: PossibilityOptions = job.options
+    Args:
+        method: Name for the groups' `method`.
+        options: What the user set.
+        note: Hears what is opened.
+    """
+
+    def __init__(self, method: str, options: PossibilityOptions, note: Callable[[str], None]) -> None:
+        self._method, self._options, self._note = method, options, note
+        self._lines = Pieces()
+        self._opened = False
+        self._encode: Encode | None = None
         self._funnel = Funnel({})
         self._audit = PickAudit()
         self._scores: Counter[str] = Counter()
 
-    def add(self, group: Sequence[Row]) -> None:
-        """Write the group of a prompt, if enough of its responses are left."""
+    def read(self, group: list[Row]) -> None:
+        """Make the group of a prompt, if enough of its responses are left; the embedder is loaded with the first.
+
+        Raises:
+            DivtoolError: The embedder cannot be loaded.
+        """
+        if not self._opened:
+            self._encode, self._opened = _encoder(self._options, self._note), True
         options, prompt_id = self._options, group[0].data["prompt_id"]
         candidates = self._candidates(group)
         pool = self._pool(candidates)
@@ -94,7 +116,33 @@ class _Selection:
             stage.drop(f"under {options.min_k} responses left")
             return
         self._audit.add(pool, vectors, places, drawn(len(pool), len(places), options.seed, prompt_id, "reference"))
-        self._job.writer.write(_record(self._job.method, [pool[place] for place in places], len(candidates)))
+        self._lines.write(dumps(_record(self._method, [pool[place] for place in places], len(candidates))))
+
+    def keep(self, store: Store) -> None:
+        """Write what was found: the groups, the distances, the counts."""
+        self._lines.keep(store, _GROUPS)
+        keep_arrays(store, self._audit.arrays())
+        keep_state(
+            store,
+            {
+                "size": self._lines.size,
+                "funnel": self._funnel.state(),
+                "scores": self._scores,
+                "audit": self._audit.state(),
+            },
+        )
+
+    def absorb(self, store: Store) -> None:
+        """Add what another part has kept."""
+        state = kept_state(store)
+        self._lines.absorb(store, _GROUPS, state["size"])
+        self._funnel.absorb(state["funnel"])
+        self._scores.update(state["scores"])
+        self._audit.absorb(state["audit"], kept_arrays(store))
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._lines.close()
 
     def _candidates(self, group: Sequence[Row]) -> list[Candidate]:
         """All responses of a prompt in the order of (sample_index, turn); texts without an index as they stand."""
@@ -149,8 +197,10 @@ class _Selection:
         stage.drop("not picked", len(pool) - len(places))
         return places
 
-    def finished(self) -> Selected:
-        """What the run has to say."""
+    def written(self, writer: RecordWriter) -> Selected:
+        """Write the groups; what the run has to say."""
+        for line in self._lines:
+            writer.write(orjson.loads(line))
         options = self._options
         written = self._funnel.stage("group", "prompts").kept
         notes = []
@@ -167,7 +217,7 @@ class _Selection:
             warnings=self._audit.warnings() if written else [],
             failure=failure,
             report={
-                "method": self._job.method,
+                "method": self._method,
                 "options": asdict(options),
                 "seed": options.seed,
                 "funnel": [stage.as_dict() for stage in self._funnel.stages],

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from ..catalog import METHODS, get
 from ..errors import UsageError
-from ..jsonl import Row
 from ..metrics.text import tokenizer
 from ..records import check_group
 from ..writer import RecordWriter
 from .audit import Audit, AuditRules, audit_pair_records
 from .engine import Engine, Selection
 from .funnel import Funnel
+from .intake import Intake
 from .job import Selected, SelectJob
 from .needs import scored_check
 from .recipe import PairRecipe, SelectOptions
@@ -55,8 +56,8 @@ def run(job: SelectJob) -> Selected:
         DivtoolError: The input lacks what the method needs.
     """
     recipe = pair_recipe(job.method, job.options)
-    groups = job.groups(scored_check(recipe), check_group)
-    outcome = select_pairs(job.method, groups, job.options, job.writer, job.audit)
+    intake = job.first(partial(Intake, recipe, job.options), scored_check(recipe), check_group)
+    outcome = select_pairs(job.method, intake, job.options, job.writer, job.audit)
     return Selected(
         stages=outcome.selection.funnel.stages,
         report=outcome.report(job.method, job.options),
@@ -88,7 +89,7 @@ def _recipe(name: str) -> PairRecipe:
 
 def select_pairs(
     method: str,
-    groups: Iterable[list[Row]],
+    intake: Intake,
     options: SelectOptions,
     writer: RecordWriter,
     on_audit: Literal["fail", "warn"] = "fail",
@@ -97,14 +98,14 @@ def select_pairs(
 
     Args:
         method: Name of the method.
-        groups: Scored responses by prompt, as `needs.scored_check` and `records.check_group` leave them.
+        intake: What the first pass found under the method's recipe; closed here.
         options: What the user set.
         writer: Where the pairs go.
         on_audit: "warn" writes them whatever the audit says.
     """
     recipe = pair_recipe(method, options)
-    with Engine(method, recipe, options) as engine:
-        selection = engine.run(groups)
+    with closing(intake):
+        selection = Engine(method, recipe, options, intake).run()
         rules = AuditRules(
             tolerance=options.length_tolerance if recipe.length_rules else None,
             unit=options.length_unit,

@@ -18,9 +18,10 @@ from divtool.core.jsonl import Record, Row, groups
 from divtool.core.metrics.lexical import maas, ttr, within_distinct
 from divtool.core.records import check_group
 from divtool.core.selection.funnel import Stage
-from divtool.core.selection.job import Selected, SelectJob
+from divtool.core.selection.intake import Intake
+from divtool.core.selection.job import Selected, SelectJob, in_one
 from divtool.core.selection.recipe import SelectOptions
-from divtool.core.selection.run import Outcome, select_pairs
+from divtool.core.selection.run import Outcome, pair_recipe, select_pairs
 from divtool.core.writer import RecordWriter
 
 # 400 forms of which none is another one with an ending.
@@ -130,13 +131,17 @@ def select(tmp_path: Path) -> Select:
     """Runs a method over records, lenient with the audit unless told otherwise."""
 
     def run(records: Iterable[Record], method: str = "diverse-ns-lite", audit: Any = "warn", **options: Any) -> Result:
+        settings = SelectOptions(**options)
+        intake = Intake(pair_recipe(method, settings), settings)
         by_prompt = list(groups(rows(records)))
         for group in by_prompt:
             check_group(group)
+        for group in by_prompt:
+            intake.read(group)
         path = tmp_path / "pairs.jsonl"
         path.unlink(missing_ok=True)
         with RecordWriter(str(path)) as writer:
-            outcome = select_pairs(method, by_prompt, SelectOptions(**options), writer, audit)
+            outcome = select_pairs(method, intake, settings, writer, audit)
         return Result([json.loads(line) for line in path.read_text().splitlines()], outcome)
 
     return run
@@ -180,7 +185,7 @@ def choose(tmp_path: Path) -> Choose:
                 method=method,
                 options=_named(recipe.options)(**options),
                 rows=checked,
-                groups=grouped,
+                first=in_one(grouped),
                 writer=writer,
                 audit="warn",
             )

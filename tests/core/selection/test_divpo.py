@@ -185,14 +185,14 @@ def test_the_baseline_of_the_ddpo_code(choose: Any, respond: Any) -> None:
 class ScriptedJudge:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked: list[Any] = []
+        self.sets: list[Any] = []
+        self.asked = self.calls = self.unparsed = 0
 
     def most_least_diverse(self, items: Any) -> list[Any]:
-        self.asked += [texts for _, texts in items]
+        self.sets += [texts for _, texts in items]
+        self.asked += len(items)
+        self.calls += 2 * len(items)
         return [self.answers.pop(0) for _ in items]
-
-    def summary(self) -> str:
-        return "judged"
 
 
 def test_the_judge_names_one_of_each_set(choose: Any, respond: Any, monkeypatch: Any) -> None:
@@ -202,8 +202,8 @@ def test_the_judge_names_one_of_each_set(choose: Any, respond: Any, monkeypatch:
     monkeypatch.setattr("divtool.core.selection.pool_engine.judge_of", lambda *_: judge)
     out = choose(records, "divpo", **asked)
     assert sides(out.records) == [(1, 5)]
-    assert [len(texts) for texts in judge.asked] == [3, 2]
-    assert "judged" in out.selected.notes
+    assert [len(texts) for texts in judge.sets] == [3, 2]
+    assert "judge m: 2 judgements, 4 calls, 0 unparsed" in out.selected.notes
 
     judge = ScriptedJudge((1, 0), None)
     out = choose(records, "divpo", **asked)
