@@ -40,12 +40,16 @@ class SelectRecipe:
         options: ``"module:class"`` likewise: its fields are the options that the method takes.
         rules: Of the length-controlled methods and their baselines.
         audited: Its records are pairs that the pair audit sees.
+        spreads: Its first pass looks at one prompt at a time, so that it can run over parts of the input.
+        spreads_with: For that, these options must have this value.
     """
 
     runner: str = "selection.run:run"
     options: str = "selection.recipe:SelectOptions"
     rules: PairRecipe | None = None
     audited: bool = True
+    spreads: bool = True
+    spreads_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,11 @@ from .dpo import RUNNER, TAKES
 
 DIVPO = Method(
     name="divpo",
-    selection=SelectRecipe(runner="selection.pool_run:run", options="selection.divpo_options:DivpoOptions"),
+    selection=SelectRecipe(
+        runner="selection.pool_run:run",
+        options="selection.divpo_options:DivpoOptions",
+        # A budget of calls is one over the whole input.
+        spreads_with={"judge_max_calls": None},
+    ),
     training=TrainRecipe(runner=RUNNER, takes=TAKES),
 )

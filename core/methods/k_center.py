@@ -7,6 +7,9 @@ from .base import Method, SelectRecipe
 K_CENTER = Method(
     name="k-center",
     selection=SelectRecipe(
-        runner="selection.k_center_run:run", options="selection.k_center_run:KCenterOptions", audited=False
+        runner="selection.k_center_run:run",
+        options="selection.k_center_run:KCenterOptions",
+        audited=False,
+        spreads_with={"scope": "prompt"},
     ),
 )

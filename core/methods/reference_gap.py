@@ -6,5 +6,10 @@ from .base import Method, SelectRecipe
 
 REFERENCE_GAP = Method(
     name="reference-gap",
-    selection=SelectRecipe(runner="selection.reference_gap:run", options="selection.reference_gap:ReferenceGapOptions"),
+    selection=SelectRecipe(
+        runner="selection.reference_gap:run",
+        options="selection.reference_gap:ReferenceGapOptions",
+        # Pairs of any order: they need not stand prompt by prompt.
+        spreads=False,
+    ),
 )

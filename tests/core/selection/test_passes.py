@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from divtool.core.catalog import METHODS
-from divtool.core.errors import InputError
+from divtool.core.catalog import METHODS, names
+from divtool.core.errors import InputError, UsageError
 from divtool.core.jsonl import Record, RecordWriter, Row, groups
 from divtool.core.passes import Folder
 from divtool.core.selection.job import Check, First, GroupCheck, Made, Selected, SelectJob, in_one
+from divtool.core.selection.spreading import check_spreads
 
 from .conftest import made_response, made_text
 
@@ -94,6 +95,7 @@ _LENGTH_CONTROLLED = [
         "diverse-ns-lite",
         {"diversity": ("ttr", "maas"), "quality_metric": "reward", "length_tolerance": 20, "quality_eps": 0.5},
     ),
+    ("diverse-ns", {"length_tolerance": 10, "quality_eps": 0.5}),
     ("no-length", {}),
     ("quality-only", {"pairs": 20}),
     ("random", {}),
@@ -108,6 +110,7 @@ def responses(planted: list[Record]) -> list[Record]:
     for record in planted[: 40 * 8]:
         number = int(record["prompt_id"][1:])
         scores = {**record["scores"], "reward": None if draw.random() < 0.1 else round(draw.random(), 2)}
+        scores |= {"dsi_lite": scores["ttr"], "word_entropy": None if number % 9 == 0 else 3 * scores["ttr"]}
         record = {**record, "scores": scores, "logprob": -draw.random() * 90, "n_tokens": 90}
         if number % 5 == 0:
             record["finish_reason"] = "length"
@@ -126,6 +129,20 @@ def test_length_controlled(
     whole = selected(source, method, in_one(source.groups), **options)
     assert whole[0].count(b"\n") > 5
     assert selected(source, method, source.in_parts(cuts_of(40, seed)), **options) == whole
+
+
+@pytest.mark.parametrize("method", ["diverse-ns-lite", "divpo"])
+def test_warnings_count_all_parts(method: str, responses: list[Record], tmp_path: Path) -> None:
+    """Nulls and scripts without spaces, each of more than a part's share."""
+    odd = []
+    for record in responses:
+        number = int(record["prompt_id"][1:])
+        scores = record["scores"] | ({"maas": None, "reward": None} if number >= 15 else {})
+        odd.append(record | {"scores": scores} | ({"response": "日月金木水火土" * 9} if number >= 30 else {}))
+    source = Input(odd, tmp_path)
+    whole = selected(source, method, in_one(source.groups))
+    assert len(json.loads(whole[1])["warnings"]) == (2 if method == "diverse-ns-lite" else 1)
+    assert selected(source, method, source.in_parts([14, 20, 33])) == whole
 
 
 def test_every_prompt_a_part(responses: list[Record], tmp_path: Path) -> None:
@@ -152,10 +169,8 @@ def test_parts_of_parts(responses: list[Record], tmp_path: Path) -> None:
 
 def test_parts_that_settle_otherwise(responses: list[Record], tmp_path: Path) -> None:
     """One run would take the scores of the first record for all: parts name both places."""
-    without = [{**record, "scores": {"ttr": record["scores"]["ttr"]}} for record in responses[8 * 20 :]]
     diverse = {"dsi_lite": 0.5, "word_entropy": 0.5}
-    mixed = [record | {"scores": record["scores"] | diverse} for record in (*responses[: 8 * 20], *without)]
-    source = Input(mixed, tmp_path)
+    source = Input([*responses[:160], *(record | {"scores": diverse} for record in responses[160:])], tmp_path)
     with pytest.raises(InputError) as caught:
         selected(source, "diverse-ns", source.in_parts([20]))
     assert str(caught.value) == (
@@ -172,6 +187,7 @@ _OF_POOLS: list[tuple[str, dict[str, Any]]] = [
     ("divpo", {"criterion": "judge", "judge": "http://127.0.0.1:1", "judge_model": "m"}),
     ("marginal", {"shuffle_labels": True, "pairs": 2}),
     ("k-center", {"k": 3}),
+    ("k-center", {"k": 7}),
     ("possibility", {"quality_key": "reward"}),
     ("possibility", {"pick": "random", "k": 5, "min_k": 5}),
 ]
@@ -273,3 +289,44 @@ def test_what_absorbs_opens_no_model(
     source = Input(pools, tmp_path)
     selected(source, method, source.in_parts([4, 4, 9, 20]), **({"k": 2} if method == "k-center" else {}))
     assert len(opened) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "told"),
+    [
+        ("diverse-ns-lite", {}, None),
+        ("deviation", {}, None),
+        ("k-center", {"k": 2}, None),
+        (
+            "k-center",
+            {"k": 2, "scope": "global"},
+            "--engine ray: k-center with --scope global runs on one machine; give --scope prompt to spread it",
+        ),
+        (
+            "divpo",
+            {"criterion": "judge", "judge": "http://h", "judge_model": "m", "judge_max_calls": 9},
+            "--engine ray: divpo with --judge-max-calls 9 runs on one machine; leave out --judge-max-calls to spread "
+            "it",
+        ),
+        (
+            "reference-gap",
+            {},
+            "--engine ray: reference-gap runs on one machine; these can be spread: diverse-ns, diverse-ns-lite, "
+            "deviation, divpo, marginal, k-center, possibility, no-length, quality-only, random",
+        ),
+    ],
+)
+def test_what_can_be_spread(method: str, options: dict[str, Any], told: str | None) -> None:
+    settings = named(METHODS[method].load().selection.options)(**options)
+    if told is None:
+        check_spreads(method, settings)
+    else:
+        with pytest.raises(UsageError) as caught:
+            check_spreads(method, settings)
+        assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("method", names(METHODS, "select"))
+def test_every_method_that_spreads_is_tried_in_parts(method: str) -> None:
+    tried = {name for name, _ in (*_LENGTH_CONTROLLED, *_OF_POOLS)}
+    assert METHODS[method].load().selection.spreads == (method in tried)
