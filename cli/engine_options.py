@@ -14,6 +14,7 @@ from . import console
 if TYPE_CHECKING:
     from ..core.jsonl import Row
     from ..core.scale.cluster import ClusterOptions
+    from ..core.scale.parts import Parts
     from ..core.scale.spread import Spread
 
 _PANEL = "Beyond one machine"
@@ -54,10 +55,27 @@ ShardSize = Annotated[
     str | None,
     typer.Option("--shard-size", help="Bytes of input a shard, such as 32MB.", metavar="SIZE", rich_help_panel=_PANEL),
 ]
+Scratch = Annotated[
+    str | None,
+    typer.Option(
+        "--scratch",
+        help="Folder that all machines see, for what shards have found (FILE.parts beside -o).",
+        metavar="DIR",
+        rich_help_panel=_PANEL,
+    ),
+]
+ResumeShards = Annotated[
+    bool,
+    typer.Option("--resume", help="With --engine ray, go on from the shards that are done.", rich_help_panel=_PANEL),
+]
+# The options of this file, as parameters of a command.
+NAMES = frozenset(
+    {"engine", "ray_address", "ray_workers", "worker_cpus", "worker_gpus", "shard_size", "scratch", "resume"}
+)
 # What the records do not depend on, in no command.
-_ELSEWHERE = {
-    "engine", "ray_address", "ray_workers", "worker_cpus", "worker_gpus", "shard_size", "resume", "output", "workers",
-    "responses", "scored", "prompts", "report", "summary", "save_deciles", "batch_size", "device", "embedding_cache",
+_ELSEWHERE = NAMES | {
+    "output", "workers", "responses", "scored", "prompts", "report", "summary", "save_deciles", "batch_size", "device",
+    "embedding_cache",
 }  # fmt: skip
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
@@ -71,8 +89,8 @@ def on_cluster(context: typer.Context) -> bool:
     """
     if context.params["engine"] == "ray":
         return True
-    for name in ("ray_address", "ray_workers", "worker_cpus", "worker_gpus", "shard_size"):
-        if context.params[name] is not None:
+    for name in ("ray_address", "ray_workers", "worker_cpus", "worker_gpus", "shard_size", "scratch"):
+        if context.params.get(name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} goes with --engine ray")
     return False
 
@@ -98,7 +116,7 @@ def cluster_options(context: typer.Context) -> ClusterOptions:
 def spread(
     context: typer.Context,
     source: str,
-    output: str,
+    parts: Parts,
     *,
     size: str,
     advance: Callable[[int], None],
@@ -110,7 +128,7 @@ def spread(
     Args:
         context: The command, whose options the output depends on.
         source: The input: a file, a folder, a pattern or a URL.
-        output: Where the parts go.
+        parts: Where the parts go.
         size: Usual size of a shard.
         advance: Hears how many records are done.
         depends: What else the output depends on; JSON values.
@@ -121,7 +139,6 @@ def spread(
     """
     from .. import __version__
     from ..core import places
-    from ..core.scale.parts import Parts
     from ..core.scale.spread import Spread
 
     if source == "-":
@@ -131,7 +148,6 @@ def spread(
         for name, value in context.params.items()
         if name not in _ELSEWHERE
     }
-    parts = Parts(output)
     # Standard input has been refused, so a name is there unless the records are.
     files = [places.absolute(name) for name in places.files(source)] if given is None else [parts.given(given)]
     return Spread(

@@ -41,6 +41,7 @@ def sample_on_cluster(
     """
     from ..core.records import check_prompt
     from ..core.scale.drawing import SampleWork
+    from ..core.scale.parts import Parts
     from ..core.scale.run import run
 
     if options.shard.of > 1:
@@ -49,7 +50,7 @@ def sample_on_cluster(
         console.warn(line)
     backend, model = context.params["backend"], context.params["model"]
     with console.progress(None, "responses") as advance:
-        spread = e.spread(context, source, output, size=_SHARD, advance=advance, given=rows)
+        spread = e.spread(context, source, Parts(output), size=_SHARD, advance=advance, given=rows)
         work = SampleWork(
             source=partial(served.opened, backend, model, loading),
             strategy=strategy,

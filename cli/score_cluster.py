@@ -27,12 +27,15 @@ def score_on_cluster(context: typer.Context, stage: Any, planned: Any, source: s
         DivtoolError: A shard cannot be scored; those that are done stay.
     """
     from ..core.records import check_response
+    from ..core.scale.parts import Parts
     from ..core.scale.run import run
     from ..core.scale.scoring import ScoreWork, summary_of
 
     definitions = {name: planned.definitions[name] for name in stage.names if name in planned.definitions}
     with console.progress(None, "responses") as advance:
-        spread = e.spread(context, source, output, size=_SHARD, depends={"definitions": definitions}, advance=advance)
+        spread = e.spread(
+            context, source, Parts(output), size=_SHARD, depends={"definitions": definitions}, advance=advance
+        )
         totals = run(ScoreWork(plan=planned, parts=spread.parts, skip_bad=spread.skip_bad), spread, check_response)
     if totals.skipped:
         console.warn(f"{source}: {totals.skipped} bad lines left out, {totals.records} read")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +10,20 @@ import typer
 
 from ..core.errors import DivtoolError, UsageError
 from . import console
+from . import engine_options as e
 from . import options as o
 from . import select_options as s
 from .funnel_table import show_funnel
 from .pair_audit import show_audit
+from .select_cluster import ClusterInput
+from .select_input import Input
 
 if TYPE_CHECKING:
-    from ..core.jsonl import Row
     from ..core.selection.formats import PairWriter
     from ..core.selection.job import Selected
 
 # Options of every method; the others belong to the methods whose class of options has a field of their name.
-_COMMON = {"scored", "output", "method", "report", "audit", "form", "seed", "regroup", "on_error"}
+_COMMON = {"scored", "output", "method", "report", "audit", "form", "seed", "regroup", "on_error", *e.NAMES}
 
 
 def select(
@@ -93,6 +95,14 @@ def select(
     device: s.Device = None,
     four_bit: s.FourBit = None,
     trust_remote_code: s.TrustRemoteCode = None,
+    engine: e.Engine = "local",
+    ray_address: e.RayAddress = None,
+    ray_workers: e.RayWorkers = None,
+    worker_cpus: e.WorkerCpus = None,
+    worker_gpus: e.WorkerGpus = None,
+    shard_size: e.ShardSize = None,
+    scratch: e.Scratch = None,
+    resume: e.ResumeShards = False,
 ) -> None:
     """Choose preference pairs, and audit them; or choose among responses or pairs.
 
@@ -105,7 +115,8 @@ def select(
     from ..core.catalog import METHODS, get
     from ..core.output import check_distinct
     from ..core.selection.formats import PairWriter, pair_writer
-    from ..core.selection.job import SelectJob, in_one
+    from ..core.selection.job import SelectJob
+    from ..core.selection.spreading import check_spreads
 
     recipe = get("method", METHODS, method, "select").load().selection
     options = _options(context, method, recipe)
@@ -114,7 +125,10 @@ def select(
     check_distinct(output, source)
     if report is not None:
         check_distinct(report, source, output)
-    reading = _Input(source, on_error, regroup)
+    reading: Input | ClusterInput = Input(source, on_error, regroup)
+    if e.on_cluster(context):
+        check_spreads(method, options)
+        reading = ClusterInput(context, source, output, "embedder" in vars(options))
     module, _, runner = recipe.runner.partition(":")
     run = getattr(import_module(f"..core.{module}", __package__), runner)
     with pair_writer(output, form) as writer:
@@ -122,7 +136,7 @@ def select(
             method=method,
             options=options,
             rows=reading.rows,
-            first=in_one(reading.groups),
+            first=reading.first,
             writer=writer,
             audit=audit,
             note=console.note,
@@ -131,46 +145,11 @@ def select(
         _show(selected)
         if report is not None:
             write_report(report, {**selected.report, "input_sha256": reading.sha256})
+        reading.close()
         if selected.failure is not None:
             raise DivtoolError(selected.failure)
         if isinstance(writer, PairWriter):
             _show_format(writer)
-
-
-class _Input:
-    """The input, opened before anything heavy loads; the method then says what it checks."""
-
-    def __init__(self, source: str, on_error: Any, regroup: bool) -> None:
-        from .streams import Reading
-
-        self._check: Callable[[Row], None] | None = None
-        self._rows = Reading(source, self._checked, on_error)
-        self._regroup = regroup
-
-    def _checked(self, row: Row) -> None:
-        if self._check is not None:
-            self._check(row)
-
-    @property
-    def sha256(self) -> str:
-        """Hash of what has been read."""
-        return self._rows.sha256
-
-    def rows(self, check: Callable[[Row], None]) -> Iterable[Row]:
-        """The records one by one."""
-        if self._regroup:
-            raise UsageError("--regroup has no use here: the method looks at records one by one")
-        self._check = check
-        return self._rows
-
-    def groups(self, check: Callable[[Row], None], check_group: Callable[[list[Row]], None]) -> Iterable[list[Row]]:
-        """The records of one prompt after the other."""
-        from ..core.jsonl import groups, regrouped
-
-        self._check = check
-        for group in groups(regrouped(iter(self._rows)) if self._regroup else self._rows):
-            check_group(group)
-            yield group
 
 
 def _options(context: typer.Context, method: str, recipe: Any) -> Any:

@@ -79,6 +79,27 @@ class Parts:
         """A file beside the parts."""
         return f"{self.folder}/{NOTES}/{name}"
 
+    @classmethod
+    def beside(cls, output: str, scratch: str | None) -> Parts:
+        """Where what is found in shards is kept for an output that is written at the end.
+
+        Args:
+            output: The output.
+            scratch: A folder that the user has named for it, or None for one beside the output.
+
+        Raises:
+            UsageError: There is nothing to stand beside.
+        """
+        if scratch is None and output == "-":
+            raise UsageError(
+                "--engine ray keeps what it finds beside the output: name a file with -o, or --scratch DIR"
+            )
+        return cls(f"{scratch or output.rstrip('/') + '.parts'}/")
+
+    def clear(self) -> None:
+        """Take all of it away."""
+        places.remove(self.folder)
+
     def begin(self, identity: Mapping[str, Any], *, resume: bool) -> None:
         """Note what this run is, or check that it is the one to go on with.
 

@@ -8,6 +8,7 @@ until the prompt ends, and looks back before its start at what prompt it is in.
 from __future__ import annotations
 
 import io
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -206,18 +207,23 @@ class ShardRows(RowReader):
 
     def _place(self) -> str:
         if self._start:
-            return f"{self.name}{_mark(self._start, self._line)}"
+            return f"{self.name}:@{self._start}+{self._line}"  # See `resolved`.
         row = self._shard.start if is_table(self.name) else 0
         return f"{self.name}:{row + self._line}"
 
-    def resolved(self, message: str) -> str:
-        """A message in which places are lines of the file: the lines before the range are counted only for it."""
-        head = f"{self.name}:@{self._start}+"
-        if not self._start or head not in message:
-            return message
-        before = _newlines(self.name, self._start)
-        first, *rest = message.split(head)
-        return first + "".join(f"{self.name}:{before + int(n)}{end}" for n, end in map(_leading_number, rest))
+
+def resolved(message: str, path: str) -> str:
+    """A message in which places in a file are its lines: those before a shard are counted only for it.
+
+    Args:
+        message: What is said.
+        path: The file.
+    """
+
+    def line(place: re.Match[str]) -> str:
+        return f"{path}:{_newlines(path, int(place[1])) + int(place[2])}"
+
+    return re.sub(re.escape(path) + r":@(\d+)\+(\d+)", line, message)
 
 
 @contextmanager
@@ -226,17 +232,8 @@ def told(rows: ShardRows) -> Iterator[None]:
     try:
         yield
     except DivtoolError as error:
-        error.args = (rows.resolved(str(error)),)
+        error.args = (resolved(str(error), rows.name),)
         raise
-
-
-def _mark(start: int, line: int) -> str:
-    return f":@{start}+{line}"
-
-
-def _leading_number(text: str) -> tuple[str, str]:
-    digits = next((place for place, letter in enumerate(text) if not letter.isdigit()), len(text))
-    return text[:digits], text[digits:]
 
 
 def _newlines(path: str, end: int) -> int:

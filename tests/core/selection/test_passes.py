@@ -16,10 +16,11 @@ import pytest
 
 from divtool.core.catalog import METHODS, names
 from divtool.core.errors import InputError, UsageError
-from divtool.core.jsonl import Record, RecordWriter, Row, groups
+from divtool.core.jsonl import Record, Row, groups
 from divtool.core.passes import Folder
 from divtool.core.selection.job import Check, First, GroupCheck, Made, Selected, SelectJob, in_one
 from divtool.core.selection.spreading import check_spreads
+from divtool.core.writer import RecordWriter
 
 from .conftest import made_response, made_text
 
