@@ -128,7 +128,7 @@ def select(
     reading: Input | ClusterInput = Input(source, on_error, regroup)
     if e.on_cluster(context):
         check_spreads(method, options)
-        reading = ClusterInput(context, source, output, "embedder" in vars(options))
+        reading = ClusterInput(context, source, output, hasattr(options, "embedder"))
     module, _, runner = recipe.runner.partition(":")
     run = getattr(import_module(f"..core.{module}", __package__), runner)
     with pair_writer(output, form) as writer:
@@ -142,10 +142,10 @@ def select(
             note=console.note,
         )
         selected: Selected = run(job)
+        reading.close()
         _show(selected)
         if report is not None:
             write_report(report, {**selected.report, "input_sha256": reading.sha256})
-        reading.close()
         if selected.failure is not None:
             raise DivtoolError(selected.failure)
         if isinstance(writer, PairWriter):

@@ -151,7 +151,7 @@ class Parts:
         if self.done():
             return
         places.remove(self.note("").rstrip("/"))
-        if self.single:
+        if not places.names_in(self.folder):
             places.remove(self.folder)
 
     def facts(self, shard: Shard) -> dict[str, Any] | None:

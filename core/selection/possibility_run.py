@@ -11,11 +11,11 @@ from importlib.util import find_spec
 
 import orjson
 
-from ..jsonl import Record, Row
+from ..jsonl import Record, Row, dumps
 from ..metrics.supplies import open_embedder
 from ..passes import Store
 from ..possibility.groups import dialogue_group, group_of
-from ..writer import RecordWriter, dumps
+from ..writer import RecordWriter
 from .funnel import Funnel
 from .job import Selected, SelectJob
 from .kept import keep_arrays, keep_state, kept_arrays, kept_state
