@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..core.training.processes import COMMAND
 from .cleaning import ascii_only, clean
 from .layout import GAP, Column, Laid, cut, lay_out, wrapped
 
@@ -48,7 +50,13 @@ def _console(*, stderr: bool) -> Console:
 
 def command_line() -> str:
     """The command that runs, as it could be typed again."""
-    return shlex.join(["divtool", *sys.argv[1:]])
+    return os.environ.get(COMMAND) or shlex.join(["divtool", *sys.argv[1:]])
+
+
+def arguments() -> list[str]:
+    """The command line behind the program's name, with what has been taken out of it."""
+    debug = ["--debug"] if "--debug" in sys.orig_argv else []
+    return [*sys.argv[1:], *debug]
 
 
 def note(text: str) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..core.errors import EXTRA_OF, DivtoolError, Interrupted, extra_missing
-from . import console
+from . import console, ranks
 from .cleaning import Guard, Said
 from .eval import evaluate
 from .interrupts import STATUS as INTERRUPTED
@@ -86,15 +86,17 @@ def main() -> None:
     interrupts.listen()
     # Taken out here, so that it works in front of a command and behind it.
     debug = "--debug" in sys.argv
-    _guard()
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    ranks.begin()
+    _guard()
     try:
         try:
             status = app(standalone_mode=False)
         finally:
             interrupts.end()
         raise SystemExit(status)
-    except BaseException as error:
+    except BaseException as raised:
+        error = ranks.end(raised)
         if debug and not isinstance(error, (SystemExit, Interrupted)):
             raise
         _conclude(_lacking(error), interrupts.heard)

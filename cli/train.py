@@ -75,6 +75,9 @@ def train(
     gradient_checkpointing: t.GradientCheckpointing = None,
     head: t.Head = None,
     pack: t.Pack = None,
+    launch: t.Launch = None,
+    config: t.Config = None,
+    processes: t.ProcessCount = None,
     report_to: kept.ReportTo = None,
     run_name: kept.RunName = None,
     merge: kept.MergeTo = None,
@@ -95,6 +98,7 @@ def train(
     from ..core.training.faults import one_line
     from ..core.training.hub import Upload
     from ..core.training.job import Tell, TrainJob
+    from ..core.training.launch.start import launch as start
     from ..core.training.run_settings import settings_for
     from ..core.training.whole import Keeping, run
 
@@ -120,6 +124,8 @@ def train(
     if embedder is not None and smoothing is None:
         raise UsageError("--embedder goes with --smoothing ual: nothing else in training measures distances")
     named = preset_of(method, recipe.presets, preset or named_recipe, adapter)
+    if launch is None and (config is not None or processes is not None):
+        raise UsageError(f"--{'processes' if config is None else 'config'} goes with --launch accelerate")
     if private and push_to_hub is None:
         raise UsageError("--private goes with --push-to-hub")
     keeping = Keeping(merge, None if push_to_hub is None else Upload(push_to_hub, private))
@@ -141,6 +147,9 @@ def train(
         command=console.command_line(),
         tell=Tell(console.note, console.warn, console.table, console.progress),
     )
+    if launch is not None:
+        start(config or "ddp", processes, console.arguments(), job.source)
+        return
     module, _, runner = recipe.runner.partition(":")
     with one_line(output):
         report = run(job, getattr(import_module(f"..core.{module}", __package__), runner), keeping)

@@ -294,3 +294,23 @@ Pack = Annotated[
         panel=_MACHINE,
     ),
 ]
+
+_SPREAD = "Several GPUs or machines"
+
+Launch = Annotated[
+    Literal["accelerate"] | None,
+    _option("--launch", help="Start the run in several processes, through accelerate.", panel=_SPREAD),
+]
+Config = Annotated[
+    str | None,
+    _option(
+        "--config",
+        help="How: ddp, fsdp2, deepspeed-zero2, deepspeed-zero3, or a file of accelerate's (ddp).",
+        panel=_SPREAD,
+        metavar="NAME|FILE",
+    ),
+]
+ProcessCount = Annotated[
+    int | None,
+    _option("--processes", min=1, help="How many, on all machines (what the file says; one a GPU).", panel=_SPREAD),
+]

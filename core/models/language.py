@@ -165,7 +165,7 @@ def _loaded(name: str, source: str, options: LoadOptions, device: torch.device) 
 
     try:
         dtype = _dtype(source, options, device)
-        extra: dict[str, Any] = {"quantization_config": nf4(dtype)} if options.four_bit else {}
+        extra: dict[str, Any] = {"quantization_config": nf4(dtype, options.sharded)} if options.four_bit else {}
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, device_map={"": device}, trust_remote_code=options.trust_remote_code, **extra
         )
@@ -185,8 +185,13 @@ def _dtype(source: str, options: LoadOptions, device: torch.device) -> torch.dty
     return fastest_dtype(config.get_text_config().hidden_size)
 
 
-def nf4(dtype: torch.dtype) -> Any:
-    """The bitsandbytes settings of QLoRA: NF4 with double quantisation, computing in `dtype`."""
+def nf4(dtype: torch.dtype, sharded: bool = False) -> Any:
+    """The bitsandbytes settings of QLoRA: NF4 with double quantisation, computing in `dtype`.
+
+    Args:
+        dtype: What is computed in.
+        sharded: Store the weights as if they were of `dtype`, which is what FSDP can spread over processes.
+    """
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
@@ -194,6 +199,7 @@ def nf4(dtype: torch.dtype) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype if sharded else torch.uint8,
     )
 
 

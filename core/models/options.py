@@ -40,6 +40,7 @@ class LoadOptions:
             a CPU), or a name.
         device: "auto" (CUDA, then Apple's MPS, then the CPU) or a torch device.
         four_bit: NF4 with double quantisation through bitsandbytes.
+        sharded: Store 4-bit weights so that FSDP can spread them over processes.
         merge: Fold the adapter into the weights: faster to run, no longer to be trained.
         trust_remote_code: Let the model's repository run code of its own.
         server: Where the model runs, or None for this process.
@@ -49,6 +50,7 @@ class LoadOptions:
     dtype: str = "auto"
     device: str = "auto"
     four_bit: bool = False
+    sharded: bool = False
     merge: bool = True
     trust_remote_code: bool = False
     server: ServerOptions | None = None

@@ -37,12 +37,15 @@ class PairCollator(DataCollatorForPreference):  # type: ignore[misc]
         Returns:
             `input_ids`, `attention_mask`, and TRL's `completion_mask` [sequences, tokens]; `texts`, the number of the
             text that a token is learnt for, else -1, and `places`, its place in it; `position_ids` and `segment_ids`
-            of packed pairs; `row`, `weight` and, where the rows have them, `reference` and `smoothing` [pairs, ...].
+            of packed pairs; `row`, `weight` and, where the rows have them, `reference` and `smoothing` [pairs, ...];
+            `ghost` where the rows are run for the other processes' sake and count nothing.
         """
         batch = self._packed(examples) if self.packed else self._plain(examples)
         for key in ("row", "weight", "reference", "smoothing"):
             if key in examples[0]:
                 batch[key] = torch.tensor([example[key] for example in examples])
+        if "ghost" in examples[0]:
+            batch["ghost"] = torch.tensor(True)
         return batch
 
     def _plain(self, examples: list[Example]) -> dict[str, Tensor]:

@@ -134,7 +134,14 @@ def write_card(folder: Path, known: Mapping[str, Any], rows: Mapping[str, Any], 
 
 
 def publish(
-    output: OutputFolder, model: Any, known: Mapping[str, Any], rows: Mapping[str, Any], note: str, *, keep: bool
+    output: OutputFolder,
+    model: Any,
+    known: Mapping[str, Any],
+    rows: Mapping[str, Any],
+    note: str,
+    *,
+    keep: bool,
+    weights: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the adapter, its card and its data, the data last: it marks the folder as finished.
 
@@ -145,12 +152,13 @@ def publish(
         rows: As for `write_card`.
         note: As for `write_card`.
         keep: Leave the checkpoints there.
+        weights: The trained weights by name, where the model does not hold them whole.
     """
     final = output.work / "final"
     if known["base_model"]:  # Else the folder that it was loaded from, which means nothing on another machine.
         model.peft_config["default"].base_model_name_or_path = known["base_model"]
     # Training never adds a token, so the weights below an adapter on the output layer need not be written with it.
-    model.save_pretrained(str(final), selected_adapters=["default"], save_embedding_layers=False)
+    model.save_pretrained(str(final), selected_adapters=["default"], save_embedding_layers=False, state_dict=weights)
     write_card(final, known, rows, note)
     output.move_in(final)
     output.mark_finished(known)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -62,6 +64,39 @@ def compact_scores(hidden: Tensor, head: torch.nn.Linear, labels: Tensor, *, spr
         hidden, head.weight.detach(), bias, labels, spread, learning
     )
     return TokenScores(*values)
+
+
+@contextmanager
+def compact_forward(base: Any, wanted: Tensor, labels: Tensor, *, spread: bool) -> Iterator[None]:
+    """For the block, let a model's forward pass answer with the `TokenScores` of the tokens that count.
+
+    The model is called from its outermost layer, and the output layer is called as a layer: what several processes do
+    around a call (gather a layer's weights, watch for gradients) then happens here too.
+
+    Args:
+        base: The transformers model below any adapter.
+        wanted: [sequences, tokens - 1], which tokens count, the first one left out.
+        labels: [tokens that count], their ids.
+        spread: As for `compact_scores`.
+    """
+    head = base.get_output_embeddings()
+    own = {layer: layer.__dict__.get("forward") for layer in (base, head)}
+
+    def forward(**fields: Any) -> Any:
+        # PEFT fills in what it was not given.
+        given = {key: value for key, value in fields.items() if value is not None}
+        return head(base.base_model(**given).last_hidden_state[:, :-1][wanted])
+
+    base.forward = forward
+    head.forward = lambda hidden: compact_scores(hidden, head, labels, spread=spread)
+    try:
+        yield
+    finally:
+        for layer, before in own.items():
+            if before is None:
+                del layer.forward
+            else:
+                layer.forward = before
 
 
 class _Compact(torch.autograd.Function):

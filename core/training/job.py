@@ -175,7 +175,8 @@ class OutputFolder:
         self.work.mkdir(parents=True, exist_ok=True)
         wanted = json.loads(json.dumps(identity))
         if self._identity.is_file():
-            self._compare(json.loads(self._identity.read_bytes()), wanted)
+            # What an earlier version did not write.
+            self._compare({"processes": 1, **json.loads(self._identity.read_bytes())}, {"processes": 1, **wanted})
             return self.last_checkpoint()
         with replacing(self._identity) as temporary:
             temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ from ..rescue import is_removed, removed
 from .interrupt import Interrupt
 from .job import Tell
 from .pairs import Lengths, PairFile
+from .processes import here
 
 # From here on a difference in length is worth a warning, in the student's tokens.
 _LENGTH_LIMIT = 2.0
@@ -103,13 +104,20 @@ class TrainingLog(TrainerCallback):  # type: ignore[misc]
             )
             self._early = None
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint as written to its end."""
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / "complete").touch()
-
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Close the log."""
         self._stream.close()
+
+
+class MarkWhole(TrainerCallback):  # type: ignore[misc]
+    """Marks a checkpoint as written to its end, once every process has written its part."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Every process has come out of saving."""
+        processes = here()
+        processes.barrier()
+        if processes.main:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / "complete").touch()
 
 
 class StopOnInterrupt(Interrupt, TrainerCallback):  # type: ignore[misc]
@@ -124,13 +132,18 @@ class StopOnInterrupt(Interrupt, TrainerCallback):  # type: ignore[misc]
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Between two batches of one step: what the step has gathered is left behind, resuming repeats it."""
-        if self.heard:
-            control.should_training_stop = True
-            control.should_save = state.global_step > 0
+        if self.heard and not here().several:
+            self._stop(state, control)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Between two steps."""
-        self.on_substep_end(args, state, control)
+        """Between two steps: several processes stop at the same one, whichever heard of it."""
+        self.heard = here().any(self.heard)
+        if self.heard:
+            self._stop(state, control)
+
+    def _stop(self, state: Any, control: Any) -> None:
+        control.should_training_stop = True
+        control.should_save = state.global_step > 0
 
 
 def records(path: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ..errors import DivtoolError, unknown_name
 from ..models.language import LanguageModel, load, pick_device
 from .job import TrainJob
+from .processes import here
 from .run_settings import RunSettings
 
 
@@ -31,7 +32,15 @@ def load_student(job: TrainJob[RunSettings]) -> LanguageModel:
         DivtoolError: No such model or adapter.
     """
     four_bit = job.settings.wants_four_bit(pick_device(job.loading.device).type)
-    return load(job.model, replace(job.loading, four_bit=four_bit, merge=False), job.tell.note)
+    processes = here()
+    loading = replace(
+        job.loading,
+        device=processes.device(job.loading.device),
+        four_bit=four_bit,
+        merge=False,
+        sharded=processes.sharding == "fsdp",
+    )
+    return load(job.model, loading, job.tell.note)
 
 
 def with_adapter(model: Any, settings: AdapterSettings, *, dropout: float = 0.0, head: bool = False) -> Any:

@@ -16,6 +16,7 @@ from .head import BLOCK
 from .job import PairJob, Report
 from .lora import target_layers
 from .pairs import Lengths, PairFile, encoded
+from .processes import here
 from .settings import FullSettings
 
 # NF4 with double quantisation: 4 bits a weight, and 8 bits a block of 64 plus 32 bits a 256 blocks for the scales.
@@ -58,13 +59,14 @@ def plan(job: PairJob, pairs: PairFile) -> Report:
     source = resolve(job.model, job.tell.note)
     targets = job.settings.lora_targets or "all-linear"
     shape = shape_of(source, job.model, job.loading.trust_remote_code, targets)
-    settings = job.settings.filled(shape.parameters, device.type)
+    processes = here()
+    settings = job.settings.filled(shape.parameters, device.type, processes.size)
     lengths = encoded(pairs, load_tokenizer(source, job.loading.trust_remote_code), settings.max_length)
     width = pick_dtype(job.loading.dtype, device).itemsize
     trainable = adapter_size(job.loading.adapter) if job.loading.adapter else shape.adapter_rows * settings.lora_r
     settings = replace(settings, pack=wants_packing(settings, lengths, device.type))
     memory = memory_bytes(shape, settings, lengths, trainable, width)
-    total = settings.total_steps(len(lengths))
+    total = settings.total_steps(len(lengths), processes.size)
     unit = "texts" if settings.kind == "sft" else "pairs"
     return Report(
         f"Plan of {job.method} on {job.model}, {device.type}",
@@ -76,7 +78,8 @@ def plan(job: PairJob, pairs: PairFile) -> Report:
             *_token_rows(lengths),
             ("tokens an epoch", lengths.total),
             ("steps", total),
-            (f"{unit} a step", min(len(lengths), settings.batch_size * settings.grad_accum)),
+            (f"{unit} a step", min(len(lengths), settings.batch_size * settings.grad_accum * processes.size)),
+            *((("processes", processes.size),) if processes.several else ()),
             *_setting_rows(settings),
             ("parameters", shape.parameters),
             ("trainable parameters", trainable),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from ..records import check_pair
 from .held_out import warn_of_overlap
 from .job import FINISHED, LOG, OutputFolder, PairJob, Report, output_of
 from .pairs import Lengths, PairFile, dataset, spooled
+from .processes import here
 from .quiet import quiet
 from .texts import check_text, text_records
 from .weights import look_at_weights
@@ -42,7 +44,8 @@ def train(job: PairJob) -> Report:
         DivtoolError: The audit failed, or the output folder, model or adapter cannot be used.
         KeyboardInterrupt: The run was interrupted; what is needed to go on has been written.
     """
-    output = output_of(job)
+    processes = here()
+    output = processes.agreed(lambda: output_of(job))
     if output is not None and output.finished:
         return FINISHED
     with tempfile.TemporaryDirectory(prefix="divtool-") as scratch:
@@ -104,27 +107,34 @@ def _trained(
     from .lora import adapter_values, load_student, trainable_parameters, with_adapter
     from .pair_card import pair_facts
     from .reporters import Reporters
-    from .trainer import PairTrainer, arguments
+    from .trainer import PairTrainer, adapter_weights, arguments
 
     smoothing = _smoothing(job, pairs)
     student = load_student(job)
-    settings = job.settings.filled(student.model.num_parameters(), student.device.type)
+    processes = here()
+    settings = job.settings.filled(student.model.num_parameters(), student.device.type, processes.size)
     model = with_adapter(student.model, settings)
     rows, lengths = dataset(pairs, student.tokenizer, settings.max_length, pairs.path.parent, smoothing)
     packed = wants_packing(settings, lengths, student.device.type)
     settings = replace(settings, **adapter_values(model), pack=packed)
-    total = settings.total_steps(len(lengths))
+    total = settings.total_steps(len(lengths), processes.size)
     _say_what(job, lengths, settings, total)
-    last = output.begin(_identity(job, pairs, held_out, settings, total))
-    args = arguments(settings, output.work, total, model.dtype, student.device)
+    last = processes.agreed(lambda: output.begin(_identity(job, pairs, held_out, settings, total)))
+    experts = hasattr(model.config.get_text_config(), "output_router_logits")
+    args = arguments(settings, output.work, total, model.dtype, student.device, experts=experts)
     trainer = PairTrainer(model, student.tokenizer, rows, args, settings)
     trainer.weight_scale = _weight_scale(settings, lengths)
     settle(trainer, job.settings, settings, lengths, job.tell)
+    trainer.head, trainer.data_collator.packed = processes.agreed(lambda: (trainer.head, trainer.data_collator.packed))
     settings = replace(settings, head=trainer.head, pack=trainer.data_collator.packed)
     reference = _attached(job, trainer, lengths, held_out, output.work)
     start = report_start(pairs, lengths, reference, job.model, job.tell)
+    trainable = trainable_parameters(model)  # Before they are spread over processes.
     start["seconds"] = _run(job, trainer, output, last, total, Reporters.of(job, settings, output))
-    start["trainable"] = trainable_parameters(model)
+    if not processes.main:
+        adapter_weights(trainer)  # Each process holds a part, or may.
+        return FINISHED
+    start["trainable"] = trainable
     known = pair_facts(job, pairs, lengths, settings, records(output.path / LOG), start, weights)
     return _finished(job, trainer, output, known, settings.save_steps is not None)
 
@@ -182,7 +192,7 @@ def _say_left_out(job: PairJob, lengths: Lengths, where: str = "") -> None:
 def _say_what(job: PairJob, lengths: Lengths, settings: FullSettings, total: int) -> None:
     what = "texts" if settings.kind == "sft" else "pairs"
     _say_left_out(job, lengths)
-    step = min(len(lengths), settings.batch_size * settings.grad_accum)
+    step = min(len(lengths), settings.batch_size * settings.grad_accum * here().size)
     job.tell.note(
         f"{len(lengths):,} {what}, {total:,} steps of up to {step} {what}, learning rate {settings.learning_rate:g}"
     )
@@ -202,6 +212,7 @@ def _identity(
         "pairs_sha256": pairs.sha256,
         "held_out_sha256": held_out and held_out.sha256,
         "steps": total,
+        **here().identity(),
         **chosen,
     }
 
@@ -214,21 +225,25 @@ def _run(
     Raises:
         KeyboardInterrupt: Ctrl-C; the last checkpoint is whole.
     """
-    from .log import StopOnInterrupt, TrainingLog
+    from .log import MarkWhole, StopOnInterrupt, TrainingLog
 
     begun_at = int(last.name.rpartition("-")[2]) if last else 0
     if begun_at:
         job.tell.note(f"going on from step {begun_at} of {total}")
     stop = StopOnInterrupt(job.tell)
     clock = time.monotonic()
-    reporting = reporters.running(trainer.model, begun_at, total)
+    processes = here()
+    reporting = reporters.running(trainer.model, begun_at, total) if processes.main else nullcontext()
     with reporting, job.tell.progress(total, "steps") as tick, stop.listening():
-        trainer.add_callback(TrainingLog(output.path / LOG, total, begun_at, job.tell, tick, reporters.step))
+        if processes.main:
+            trainer.add_callback(TrainingLog(output.path / LOG, total, begun_at, job.tell, tick, reporters.step))
+        trainer.add_callback(MarkWhole())
         trainer.add_callback(stop)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     done = trainer.state.global_step
     if stop.heard and done < total:
         job.tell.note(f"stopped after step {done} of {total}; the same command with --resume goes on")
+        processes.barrier()
         raise KeyboardInterrupt
     return time.monotonic() - clock
 
@@ -236,8 +251,10 @@ def _run(
 def _finished(job: PairJob, trainer: Any, output: OutputFolder, known: dict[str, Any], keep: bool) -> Report:
     from .card import publish
     from .pair_card import NOTE, pair_rows
+    from .trainer import adapter_weights
 
-    publish(output, trainer.model, known, pair_rows(known), NOTE, keep=keep)
+    weights = adapter_weights(trainer)
+    publish(output, trainer.model, known, pair_rows(known), NOTE, keep=keep, weights=weights)
     job.tell.note(f"adapter in {output.path}")
     title = f"Trained with {job.method}"
     return Report(title, [(known["unit"], known["data"]["trained_on"]), *known["result"].items()])

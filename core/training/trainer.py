@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.data_loader import SeedableRandomSampler
 from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
@@ -19,9 +20,11 @@ from ..errors import DivtoolError
 from ..output import replacing
 from .batches import PairCollator, sequence_tokens
 from .branches import branch_mask
-from .head import TokenScores, compact_scores
+from .head import TokenScores, compact_forward
 from .objectives import OBJECTIVES, Outcome, Scored, Share, scored
+from .processes import PATIENCE, here
 from .settings import FullSettings
+from .shares import Ghosts, ShareSampler
 from .window import Window
 
 Tensor = torch.Tensor
@@ -63,6 +66,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
     ) -> None:
         self._settings = settings
         self._pause = settings.steps_between_saves(args.max_steps)
+        self._processes = here()
         self._window = Window()
         self._share: Share | None = None
         self.head = settings.head
@@ -105,11 +109,21 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, factor)
         return self.lr_scheduler
 
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The batches of this process; all processes together run those of one."""
+        if not self._processes.several:
+            return super().get_train_dataloader()  # type: ignore[no-any-return]
+        # What accelerate takes on one process.
+        order = SeedableRandomSampler(self.train_dataset, data_seed=torch.random.initial_seed())
+        sampler = ShareSampler(order, self.args.train_batch_size, self._processes)
+        return DataLoader(Ghosts(self.train_dataset), batch_sampler=sampler, collate_fn=self.data_collator)
+
     def get_batch_samples(self, *args: Any) -> tuple[list[dict[str, Tensor]], Tensor]:
         """The batches of one optimiser step, with the number of their pairs (mean over devices)."""
         self._window = Window()
         batches, _ = super().get_batch_samples(*args)
         counts = torch.tensor([[*_counts(batch)] for batch in batches], device=self.args.device).float().sum(0)
+        # Gradients are averaged over the processes.
         pairs, tokens = self.accelerator.gather(counts[None]).mean(0)
         self._share = Share(pairs, tokens)
         return batches, pairs
@@ -129,12 +143,10 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
             out = model(**fields, labels=labels, fused_lm_head=True)
             return TokenScores(out.log_probs[wanted], None, out.entropy[wanted], out.is_top1[wanted])
         base = self.accelerator.unwrap_model(model).get_base_model()
-        with self.accelerator.autocast():
-            hidden = base.base_model(**fields).last_hidden_state[:, :-1][wanted]
-            smoothed = self._settings.smoothing is not None
-            return compact_scores(
-                hidden, base.get_output_embeddings(), inputs["input_ids"][:, 1:][wanted], spread=smoothed
-            )
+        labels = inputs["input_ids"][:, 1:][wanted]
+        spread = self._settings.smoothing is not None
+        with self.accelerator.autocast(), compact_forward(base, wanted, labels, spread=spread):
+            return TokenScores(*model(**fields))
 
     def _attention_dtype(self) -> torch.dtype:
         if self.args.bf16:
@@ -160,8 +172,10 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         inputs = {**inputs, "weight": inputs["weight"] * self.weight_scale}
         values = self.score(model, inputs)
         outcome = OBJECTIVES[self._settings.kind](values, inputs, share, self._settings)
-        self._note(outcome, values, inputs)
         mean = outcome.loss.sum() / share.pairs
+        if "ghost" in inputs:
+            return (mean * 0, None) if return_outputs else mean * 0
+        self._note(outcome, values, inputs)
         if not math.isfinite(mean.item()):
             raise self._not_finite("the loss", inputs["row"].tolist())
         return (mean, None) if return_outputs else mean
@@ -196,6 +210,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
             DivtoolError: The gradient was not finite: the weights are lost, and must not be saved.
         """
         if "loss" in logs:  # Else the line at the end of the run.
+            self._window = Window.joined(self._processes.gathered(self._window.settled()))
             logs.update(self._window.means(), pairs=self._window.pairs, tokens=self._window.tokens)
             if self.held_out is not None and self.state.global_step % self._pause == 0:
                 logs.update(self.held_out_losses())
@@ -216,14 +231,21 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         """Mean loss over the held-out rows, weighted as in training, and with every weight 1."""
         batches = list(DataLoader(self.held_out, self.args.train_batch_size, collate_fn=self.data_collator))
         share = Share(*(sum(column) for column in zip(*map(_counts, batches), strict=True)))
-        sums = torch.zeros(2, dtype=torch.float64)
-        for batch in batches:
+        sums = []
+        for batch in self._own(batches):
             inputs = self._prepare_inputs(batch)
             inputs["weight"] = inputs["weight"] * self.weight_scale
             outcome = OBJECTIVES[self._settings.kind](self.look(inputs), inputs, share, self._settings)
-            sums += torch.stack([outcome.loss.double().sum(), outcome.unweighted.double().sum()]).cpu()
-        weighted, plain = (sums / len(self.held_out)).tolist()
+            sums.append(torch.stack([outcome.loss.double().sum(), outcome.unweighted.double().sum()]).cpu())
+        every = torch.stack(self._processes.joined(sums, len(batches)))
+        weighted, plain = (every.sum(0) / len(self.held_out)).tolist()
         return {"eval_loss": weighted, "eval_loss_unweighted": plain}
+
+    def _own(self, batches: Sequence[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+        """The batches that this process looks at; with one more, not to be counted, where others have more."""
+        own = self._processes.own(len(batches))
+        every = [*own, *[0] * (self._processes.each(len(batches)) - len(own))]
+        return (batches[place] for place in every)
 
     def attach_reference(self, stored: Path, tick: Callable[[int], None]) -> Tensor:
         """Compute the reference log-probabilities once, or take those that an interrupted run has stored.
@@ -238,22 +260,24 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         return reference
 
     def _stored(self, data: Any, stored: Path, tick: Callable[[int], None]) -> Tensor:
-        if stored.is_file():
-            reference = load_file(stored)["reference"]
-            tick(len(reference))
-            return reference
+        there = self._processes.agreed(lambda: load_file(stored)["reference"] if stored.is_file() else None)
+        if there is not None:
+            tick(len(there))
+            return there
         reference = self._reference(data, tick)
-        with replacing(stored) as temporary:
-            save_file({"reference": reference}, temporary)
+        if self._processes.main:
+            with replacing(stored) as temporary:
+                save_file({"reference": reference}, temporary)
         return reference
 
     def _reference(self, data: Any, tick: Callable[[int], None]) -> Tensor:
-        loader = DataLoader(data, self.args.train_batch_size, collate_fn=self.data_collator)
+        batches = list(BatchSampler(range(len(data)), self.args.train_batch_size, drop_last=False))
+        own = [batches[place] for place in self._processes.own(len(batches))]
         rows = []
-        for batch in loader:
+        for batch in DataLoader(data, batch_sampler=own, collate_fn=self.data_collator):
             rows.append(self.look(batch).by_pair().float().cpu())
-            tick(len(rows[-1]))
-        return torch.cat(rows)
+            tick(len(rows[-1]) * self._processes.size)
+        return torch.cat(self._processes.joined(rows, len(batches)))
 
     def look(self, batch: dict[str, Tensor]) -> Scored:
         """`score` without gradients."""
@@ -265,10 +289,29 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
 
 
 def _counts(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Pairs of a batch, and tokens that the likelihood of their chosen texts runs over."""
+    """Pairs of a batch, and tokens that the likelihood of their chosen texts runs over; of a ghost none."""
+    if "ghost" in batch:
+        return torch.zeros((), device=batch["texts"].device), torch.zeros((), device=batch["texts"].device)
     pairs, texts = len(batch["row"]), batch["texts"]
     chosen = ((texts >= 0) & (texts < pairs)) | (texts >= 2 * pairs)
     return torch.tensor(float(pairs), device=texts.device), chosen.sum().float()
+
+
+def adapter_weights(trainer: PairTrainer) -> dict[str, Tensor] | None:
+    """The trained weights where they are spread over processes, all of which must ask; the main one gets them.
+
+    Returns:
+        Weights by name; None where the model itself holds them, and empty outside of the main process.
+    """
+    processes = here()
+    if processes.sharding == "fsdp":
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+        wanted = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+        return get_model_state_dict(trainer.model, options=wanted)  # type: ignore[no-any-return]
+    if processes.sharding == "deepspeed":
+        return dict(trainer.accelerator.get_state_dict(trainer.model_wrapped) or {})
+    return None
 
 
 def optimizer_name(device: torch.device) -> str:
@@ -276,9 +319,11 @@ def optimizer_name(device: torch.device) -> str:
     return "paged_adamw_32bit" if device.type == "cuda" else "adamw_torch"
 
 
-def arguments(settings: FullSettings, folder: Path, total: int, dtype: torch.dtype, device: torch.device) -> DPOConfig:
+def arguments(
+    settings: FullSettings, folder: Path, total: int, dtype: torch.dtype, device: torch.device, *, experts: bool = False
+) -> DPOConfig:
     """The settings as the libraries want them."""
-    return DPOConfig(
+    made = DPOConfig(
         output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.grad_accum,
@@ -299,4 +344,9 @@ def arguments(settings: FullSettings, folder: Path, total: int, dtype: torch.dty
         disable_tqdm=True,
         remove_unused_columns=False,
         max_length=None,
+        # Every layer of an adapter takes part in every pass, but for experts that no token chose.
+        ddp_find_unused_parameters=experts,
+        ddp_timeout=int(PATIENCE.total_seconds()),
     )
+    here().shard_on_cpu()
+    return made

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
 from ..models.merging import Merge, check_target, merge
 from .hub import Upload
-from .job import Report, TrainJob
+from .job import Report, Tell, TrainJob
+from .processes import here
 from .quiet import quiet
 from .reporters import check_reporters
 
@@ -40,13 +41,14 @@ def run(job: TrainJob[Any], runner: Callable[[TrainJob[Any]], Report], keeping: 
         UsageError: Something that is asked for cannot be; nothing has been read yet.
         DivtoolError: Likewise, or the training, the merge or the upload failed.
     """
+    processes = here()
+    if not processes.main:
+        job, keeping = replace(job, tell=Tell()), Keeping()
+    processes.begin(job.loading.device)
     check_reporters(job.report_to)
     if job.run_name is not None and not job.report_to:
         raise UsageError("--run-name goes with --report-to")
-    if keeping.merged is not None:
-        check_target(keeping.merged)
-    if keeping.upload is not None:
-        keeping.upload.check_name() if job.dry_run else keeping.upload.check()
+    processes.agreed(lambda: _check(keeping, dry_run=job.dry_run))
     report = runner(job)
     if job.dry_run or job.output is None:
         return report
@@ -56,6 +58,14 @@ def run(job: TrainJob[Any], runner: Callable[[TrainJob[Any]], Report], keeping: 
     if keeping.upload is not None:
         keeping.upload.push(job.output, job.tell.note)
     return report
+
+
+def _check(keeping: Keeping, *, dry_run: bool) -> None:
+    """Refuse what an adapter cannot become, before it is trained."""
+    if keeping.merged is not None:
+        check_target(keeping.merged)
+    if keeping.upload is not None:
+        keeping.upload.check_name() if dry_run else keeping.upload.check()
 
 
 def _merge(job: TrainJob[Any], adapter: Path, folder: Path) -> Merge:

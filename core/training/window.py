@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -27,6 +28,24 @@ class Window:
         self.rows: list[int] = []
         self._sums: dict[str, tuple[Tensor | float, float]] = {}
         self._weights: list[tuple[Tensor, Tensor]] = []
+
+    @classmethod
+    def joined(cls, windows: Sequence[Window]) -> Window:
+        """What came by in several processes together."""
+        whole = cls()
+        for window in windows:
+            whole.pairs += window.pairs
+            whole.tokens += window.tokens
+            whole.rows += window.rows
+            whole._weights += window._weights
+            for name, (total, count) in window._sums.items():
+                before, divisor = whole._sums.get(name, (0.0, 0.0))
+                whole._sums[name] = before + float(total), divisor + count
+        return whole
+
+    def settled(self) -> Window:
+        """The same with nothing on a device, to be sent to another process."""
+        return Window.joined([self])
 
     def add(self, rows: Tensor, tokens: int, values: dict[str, Tensor]) -> None:
         """Add a batch: one value a pair for each name."""
