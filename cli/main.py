@@ -97,7 +97,8 @@ def main() -> None:
         raise SystemExit(status)
     except BaseException as raised:
         error = ranks.end(raised)
-        if debug and not isinstance(error, (SystemExit, Interrupted)):
+        silent = isinstance(error, DivtoolError) and not str(error)
+        if debug and not silent and not isinstance(error, (SystemExit, Interrupted)):
             raise
         _conclude(_lacking(error), interrupts.heard)
 

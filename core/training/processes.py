@@ -67,8 +67,9 @@ class Processes:
             sharding = "fsdp"
         elif environment.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":
             sharding = "deepspeed"
-        own = (int(environment.get(name) or usual) for name, usual in (("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", size)))
-        return cls(int(environment["RANK"]), size, *own, sharding)
+        local = {"LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": size}
+        local_rank, local_size = (int(environment.get(name) or usual) for name, usual in local.items())
+        return cls(int(environment["RANK"]), size, local_rank, local_size, sharding)
 
     @property
     def several(self) -> bool:

@@ -297,7 +297,7 @@ def _counts(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return torch.tensor(float(pairs), device=texts.device), chosen.sum().float()
 
 
-def adapter_weights(trainer: PairTrainer) -> dict[str, Tensor] | None:
+def adapter_weights(trainer: PairTrainer) -> dict[str, Any] | None:
     """The trained weights where they are spread over processes, all of which must ask; the main one gets them.
 
     Returns:
@@ -308,7 +308,7 @@ def adapter_weights(trainer: PairTrainer) -> dict[str, Tensor] | None:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
         wanted = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
-        return get_model_state_dict(trainer.model, options=wanted)  # type: ignore[no-any-return]
+        return dict(get_model_state_dict(trainer.model, options=wanted))
     if processes.sharding == "deepspeed":
         return dict(trainer.accelerator.get_state_dict(trainer.model_wrapped) or {})
     return None

@@ -171,12 +171,14 @@ def _run(options: Sequence[str], environment: dict[str, str], count: int) -> Non
         DivtoolError: accelerate refuses the configuration.
         Ended: A process failed.
     """
-    for name in ("torch.distributed", "accelerate"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    # A process that failed has said why.
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(("torch.distributed", "accelerate")):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     environment = _threads(count) | environment
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
