@@ -10,10 +10,11 @@ from ..jsonl import dumps
 from ..output import replacing
 from ..writer import RecordWriter
 from .log import records
+from .processes import here
 
 
 class LineLog:
-    """The log of a run with a loop of its own.
+    """The log of a run with a loop of its own; of several processes the main one writes it.
 
     Args:
         path: The file.
@@ -21,6 +22,9 @@ class LineLog:
     """
 
     def __init__(self, path: Path, keep: Callable[[Mapping[str, Any]], bool] | None) -> None:
+        self._writer: RecordWriter | None = None
+        if not here().main:
+            return
         kept = [line for line in records(path) if keep(line)] if keep is not None else []
         with replacing(path) as temporary:
             temporary.write_bytes(b"".join(map(dumps, kept)))
@@ -28,6 +32,8 @@ class LineLog:
 
     def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write lines."""
+        if self._writer is None:  # The main process writes.
+            return
         for line in lines:
             self._writer.write(dict(line))
         self._writer.flush()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,7 +232,7 @@ def _run(
     stop = StopOnInterrupt(job.tell)
     clock = time.monotonic()
     processes = here()
-    reporting = reporters.running(trainer.model, begun_at, total) if processes.main else nullcontext()
+    reporting = reporters.running(trainer.model, begun_at, total)
     with reporting, job.tell.progress(total, "steps") as tick, stop.listening():
         if processes.main:
             trainer.add_callback(TrainingLog(output.path / LOG, total, begun_at, job.tell, tick, reporters.step))

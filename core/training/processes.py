@@ -7,11 +7,12 @@ a run begins.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
+from ..catalog import METHODS, names
 from ..errors import DivtoolError, UsageError, require_extra
 
 T = TypeVar("T")
@@ -25,8 +26,8 @@ PATIENCE = timedelta(hours=3)
 COMMAND, INPUT = "DIVTOOL_COMMAND", "DIVTOOL_INPUT"
 
 
-class SharedFault(DivtoolError):
-    """What the main process failed at, in the others: it is the one to say so.
+class Fault(DivtoolError):
+    """What one process failed at, in the main one.
 
     Args:
         message: What it says.
@@ -36,6 +37,10 @@ class SharedFault(DivtoolError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class SharedFault(Fault):
+    """The same in any other: the main one is the one to say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,17 @@ class Processes:
         own_gpu = self.several and name in ("auto", "cuda") and torch.cuda.is_available()
         return f"cuda:{self.local_rank}" if own_gpu else name
 
+    def whole_models(self, method: str) -> None:
+        """Raise `UsageError` where a method whose processes each need the whole model is to have it spread."""
+        if not self.sharding:
+            return
+        recipes = {name: METHODS[name].load().training for name in names(METHODS, "train")}
+        others = [name for name, recipe in recipes.items() if recipe.runner == "training.preference:train"]
+        raise UsageError(
+            f"{method} needs the whole model in each process: use --config ddp; methods whose weights can be spread "
+            f"({self.sharding}): {', '.join(others)}"
+        )
+
     def identity(self) -> dict[str, Any]:
         """What a run that is gone on with must have been begun with."""
         return {"processes": self.size, "sharding": self.sharding or None}
@@ -181,6 +197,27 @@ class Processes:
         made: T = value
         return made
 
+    def shared(self, make: Callable[[], T]) -> list[T]:
+        """What every process makes for itself, by rank; a fault of one is everyone's.
+
+        Raises:
+            DivtoolError: One of them raised it; those that are not the main one raise `SharedFault`.
+        """
+        if not self.several:
+            return [make()]
+        made: T | None = None
+        said: tuple[str, int] | None = None
+        try:
+            made = make()
+        except DivtoolError as error:
+            said = (str(error), error.exit_code)
+        every = self.gathered((made, said))
+        fault = next((fault for _, fault in every if fault is not None), None)
+        if fault is not None:
+            raise Fault(*fault) if self.main else SharedFault(*fault)
+        values: list[Any] = [value for value, _ in every]
+        return values
+
     def own(self, count: int) -> range:
         """Which of so many things this process does, spread evenly; others do the others."""
         return range(self.rank, count, self.size)
@@ -191,9 +228,10 @@ class Processes:
 
     def joined(self, own: list[T], count: int) -> list[T]:
         """What the processes made of the things that `own` gave them, in the order of the things."""
-        if not self.several:
-            return own
-        parts = self.gathered(own)
+        return self.in_order(self.gathered(own), count)
+
+    def in_order(self, parts: Sequence[Sequence[T]], count: int) -> list[T]:
+        """What each process made of its things, by rank, to what was made of each thing."""
         return [parts[place % self.size][place // self.size] for place in range(count)]
 
 

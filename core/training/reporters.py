@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import DivtoolError, reason, unknown_name
 from ..provenance import portable
 from .job import OutputFolder, Tell, TrainJob
+from .processes import here
 from .run_settings import RunSettings
 
 # Those of transformers' integrations that send values of steps and were tried; each is called as its package.
@@ -61,14 +62,15 @@ class Reporters:
 
     @classmethod
     def of(cls, job: TrainJob[Any], settings: RunSettings, output: OutputFolder) -> Reporters:
-        """The trackers that a job names, told of its settings, nothing left open."""
+        """The trackers that a job names, told of its settings, nothing left open; none but in the main process."""
         facts = {
             "method": job.method,
             "model": portable(job.model),
             "adapter": job.loading.adapter and portable(job.loading.adapter),
             **asdict(settings),
         }
-        return cls(job.report_to, job.run_name or output.path.absolute().name, output.path, facts, job.tell)
+        names = job.report_to if here().main else ()
+        return cls(names, job.run_name or output.path.absolute().name, output.path, facts, job.tell)
 
     @contextmanager
     def running(self, model: Any, begun_at: int, total: int) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 import torch
 from safetensors.torch import load_file, save_file
+
+from .processes import here
 
 
 def trained(model: Any) -> dict[str, torch.Tensor]:
@@ -28,7 +30,12 @@ def save(work: Path, number: int, model: Any, optimizer: torch.optim.Optimizer, 
         optimizer: Its optimiser.
         counters: What else there is; JSON values.
     """
-    folder = work / f"checkpoint-{number}"
+    if here().main:
+        _save(work / f"checkpoint-{number}", model, optimizer, counters)
+    here().barrier()
+
+
+def _save(folder: Path, model: Any, optimizer: torch.optim.Optimizer, counters: Mapping[str, Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     save_file(
@@ -37,9 +44,23 @@ def save(work: Path, number: int, model: Any, optimizer: torch.optim.Optimizer, 
     torch.save({"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}, folder / "state.pt")
     (folder / "counters.json").write_bytes(orjson.dumps(counters))
     (folder / "complete").touch()
-    for other in work.glob("checkpoint-*"):
+    for other in folder.parent.glob("checkpoint-*"):
         if other != folder:
             shutil.rmtree(other)
+
+
+def sum_gradients(weights: Sequence[torch.Tensor]) -> None:
+    """Add up the gradients of all processes, each of which has propagated its share of a step."""
+    if not here().several:
+        return
+    import torch.distributed
+
+    for own in weights:
+        own.grad = torch.zeros_like(own) if own.grad is None else own.grad
+    every = torch.cat([own.grad.reshape(-1) for own in weights if own.grad is not None])
+    torch.distributed.all_reduce(every)
+    for own, found in zip(weights, torch.split(every, [own.numel() for own in weights]), strict=True):
+        own.grad = found.view_as(own)
 
 
 def restore(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

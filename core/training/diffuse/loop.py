@@ -12,6 +12,7 @@ from ...draws import generator
 from ..distribution import Fit
 from ..interrupt import Interrupt
 from ..job import OutputFolder, Tell
+from ..processes import here
 from ..reporters import Reporters
 from ..state import restore, save
 from .lessons import Lesson
@@ -93,7 +94,7 @@ class Loop:
 
     def finals(self) -> dict[str, Fit]:
         """How each prompt's answers fit after the last step; written to the log and shown."""
-        fits = {name: self._stepper.read(lesson, 0) for name, lesson in self._lessons.items()}
+        fits = self._read(list(self._lessons), 0)
         self._log.add([self._line(name, fit, final=True) for name, fit in fits.items()])
         self._log.final_table(fits)
         return fits
@@ -109,7 +110,7 @@ class Loop:
         for start in range(0, len(learnt), self._settings.batch_size):
             if self.steps == self._total:
                 break
-            if stop.heard:
+            if here().any(stop.heard):
                 self._leave()
             batch = learnt[start : start + self._settings.batch_size]
             step = self._take(batch)
@@ -139,9 +140,16 @@ class Loop:
 
     def _look_at(self, names: Sequence[str]) -> dict[str, Fit]:
         """Prompts that sit this pass out: read and logged, not learnt."""
-        fits = {name: self._stepper.read(self._lessons[name], self.passes) for name in names}
+        fits = self._read(names, self.passes)
         self._log.add([self._line(name, fit, lr=0.0) for name, fit in fits.items()])
         return fits
+
+    def _read(self, names: Sequence[str], number: int) -> dict[str, Fit]:
+        """How prompts fit; each process reads its share of them."""
+        own = [names[place] for place in here().own(len(names))]
+        parts = here().shared(lambda: [self._stepper.read(self._lessons[name], number) for name in own])
+        fits = here().in_order(parts, len(names))
+        return dict(zip(names, fits, strict=True))
 
     def _line(self, name: str, fit: Fit, **more: Any) -> dict[str, Any]:
         return {
@@ -185,4 +193,5 @@ class Loop:
         self._tell.note(
             f"stopped after step {self.steps} of {self._total}; {saved}; the same command with --resume goes on"
         )
+        here().barrier()
         raise KeyboardInterrupt

@@ -17,6 +17,7 @@ from ...output import replacing
 from ...targets.builtin import builtin_targets
 from ...targets.read import read_targets
 from ..job import FINISHED, LOG, OutputFolder, Report, TrainJob, output_of
+from ..processes import here
 from ..quiet import quiet
 from .settings import DiffuseSettings
 
@@ -78,7 +79,9 @@ def train(job: DiffuseJob) -> Report:
         ThresholdMissed: The perplexity of given texts rose above the user's bound; the adapter has been written.
         KeyboardInterrupt: The run was interrupted; what is needed to go on has been written.
     """
-    output = output_of(job)
+    processes = here()
+    processes.whole_models(job.method)
+    output = processes.agreed(lambda: output_of(job))
     if output is not None and output.finished:
         return FINISHED
     file = _read(job)
@@ -119,12 +122,14 @@ def _trained(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFold
     settings, lm = setup.settings, setup.lm
     total = settings.total_steps(len(setup.lessons))
     job.tell.note(f"{len(setup.lessons)} prompts, at most {total:,} steps, learning rate {settings.learning_rate:g}")
-    last = output.begin(_identity(job, file, setup, total))
+    processes = here()
+    last = processes.agreed(lambda: output.begin(_identity(job, file, setup, total)))
     with base_of(lm.model):
-        before = _measured(output, setup)
+        before = processes.agreed(lambda: _measured(output, setup))
     anchor = None
     if settings.anchor:
-        anchor = Anchor(lm, anchor_texts(lm, output.path / ANCHORS, settings.seed), setup.end)
+        texts = processes.agreed(lambda: anchor_texts(lm, output.path / ANCHORS, settings.seed))
+        anchor = Anchor(lm, texts, setup.end)
     stepper = Stepper(lm, settings, setup.checked, anchor, job.tell.warn)
     reporters = Reporters.of(job, settings, output)
     loop = Loop(setup.lessons, stepper, settings, total, output.path / LOG, job.tell, reporters)
@@ -144,6 +149,7 @@ def _identity(job: DiffuseJob, file: TargetFile, setup: Setup, total: int) -> di
         "dtype": setup.dtype,
         "targets_sha256": file.sha256,
         "steps": total,
+        **here().identity(),
         **{key: value for key, value in asdict(setup.settings).items() if key != "max_ppl_ratio"},
     }
 
@@ -168,6 +174,8 @@ def _finished(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFol
     from .card import NOTE, diffuse_facts, diffuse_rows
 
     fits = ended.loop.finals()
+    if not here().main:
+        return FINISHED
     change = Change(ended.before, capability(setup.lm, setup.settings.seed))
     job.tell.note(f"ended after pass {ended.loop.passes}, step {ended.loop.steps}: {ended.reason}")
     job.tell.table("What the training cost", ("", "base", "trained", "change"), change.rows())

@@ -16,7 +16,8 @@ from ...models.tree.check import Checked
 from ...models.tree.packed import row_limit, tree_losses
 from ...models.tree.trie import Floats, Ints
 from ..distribution import Fit
-from ..state import out_of_memory, trained
+from ..processes import here
+from ..state import out_of_memory, sum_gradients, trained
 from .anchor import Anchor
 from .lessons import Lesson, Part
 from .settings import FullDiffuseSettings
@@ -110,9 +111,7 @@ class Stepper:
     def _step(self, lessons: Sequence[Lesson], number: int, turn: int | None, rate: float) -> Step:
         begun = time.monotonic()
         self.optimizer.zero_grad(set_to_none=True)
-        share = 1.0 / len(lessons)
-        fits = [self._learn(lesson, number, share) for lesson in lessons]
-        anchor_kl = self._hold(turn)
+        fits, anchor_kl = self._gradients(lessons, number, turn)
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._settings.clip))
         if not math.isfinite(norm):
             names = ", ".join(lesson.target.prompt_id for lesson in lessons)
@@ -122,6 +121,19 @@ class Stepper:
         self.optimizer.step()
         tokens = [lesson.part_of(number, self._settings.seed).tokens for lesson in lessons]
         return Step(fits, anchor_kl, norm, tokens, time.monotonic() - begun)
+
+    def _gradients(self, lessons: Sequence[Lesson], number: int, turn: int | None) -> tuple[list[Fit], float | None]:
+        """The gradients of a step; of several processes each does its share of the prompts, the last one the anchor."""
+        processes, share = here(), 1.0 / len(lessons)
+        own = [lessons[place] for place in processes.own(len(lessons))]
+
+        def make() -> tuple[list[Fit], float | None]:
+            fits = [self._learn(lesson, number, share) for lesson in own]
+            return fits, self._hold(turn) if processes.rank == processes.size - 1 else None
+
+        made = processes.shared(make)
+        sum_gradients(self._weights)
+        return processes.in_order([fits for fits, _ in made], len(lessons)), made[-1][1]
 
     def _learn(self, lesson: Lesson, number: int, share: float) -> Fit:
         part = lesson.part_of(number, self._settings.seed)
@@ -173,7 +185,8 @@ class Stepper:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         before, self.rows = self.rows, max(1, self.rows // 2)
-        if self.halved or self.rows == before:
+        # Of several processes, one would begin its step anew while the others wait at its end.
+        if self.halved or self.rows == before or here().several:
             raise DivtoolError(f"prompt {names}: out of memory at {before} rows a pass; set --max-rows {self.rows}")
         self.halved = True
         self._note(f"out of memory at {before} rows a pass; going on with {self.rows}")

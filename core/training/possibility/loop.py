@@ -12,6 +12,7 @@ from ...errors import DivtoolError
 from ..interrupt import Interrupt
 from ..job import OutputFolder, Tell
 from ..line_log import LineLog
+from ..processes import here
 from ..reporters import Reporters
 from ..state import restore, save
 from .lessons import Lesson
@@ -97,6 +98,7 @@ class Loop:
                     self._save(output, model)
                     raise
                 tick(1)
+                stop.heard = here().any(stop.heard)
                 if stop.heard or self.steps % self._settings.save_steps == 0:
                     self._save(output, model)
                 if stop.heard and self.steps < self._total:
@@ -184,4 +186,5 @@ class Loop:
             KeyboardInterrupt: Always.
         """
         self._tell.note(f"stopped after update {self.steps} of {self._total}; the same command with --resume goes on")
+        here().barrier()
         raise KeyboardInterrupt

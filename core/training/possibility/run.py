@@ -11,6 +11,7 @@ from ...errors import DivtoolError, require_extra
 from ...possibility.manifest import Manifest
 from ...possibility.words import StopWords, stop_words
 from ..job import FINISHED, LOG, OutputFolder, Report, TrainJob, output_of
+from ..processes import here
 from ..quiet import quiet
 from .records import GroupFile, read_groups
 from .settings import FullPossibilitySettings, PossibilitySettings
@@ -35,7 +36,9 @@ def train(job: PossibilityJob) -> Report:
         DivtoolError: The output folder, model or adapter cannot be used, no group can be learnt, or an update failed.
         KeyboardInterrupt: The run was interrupted; what is needed to go on has been written.
     """
-    output = output_of(job)
+    processes = here()
+    processes.whole_models(job.method)
+    output = processes.agreed(lambda: output_of(job))
     if output is not None and output.finished:
         return FINISHED
     file, stop = read_groups(job), stop_words(job.settings.stopwords)
@@ -69,7 +72,7 @@ def _trained(job: PossibilityJob, file: GroupFile, stop: StopWords, setup: Setup
         f"{len(setup.lessons)} groups, {len(setup.held_out)} held out, {total:,} updates, "
         f"learning rate {settings.learning_rate:g}"
     )
-    last = output.begin(_identity(job, file, stop, setup, total))
+    last = here().agreed(lambda: output.begin(_identity(job, file, stop, setup, total)))
     stepper = Stepper(lm.model, settings, setup.path)
     reporters = Reporters.of(job, settings, output)
     loop = Loop(setup.lessons, setup.held_out, stepper, settings, total, output.path / LOG, job.tell, reporters)
@@ -77,6 +80,8 @@ def _trained(job: PossibilityJob, file: GroupFile, stop: StopWords, setup: Setup
     with checkpointing(lm.model, settings.gradient_checkpointing):
         loop.run(output, last, lm.model)
     seconds = time.monotonic() - begun
+    if not here().main:
+        return FINISHED
 
     from ..card import publish
     from .card import NOTE, possibility_facts, possibility_rows
@@ -98,6 +103,7 @@ def _identity(job: PossibilityJob, file: GroupFile, stop: StopWords, setup: Setu
         "groups_sha256": file.sha256,
         "stopwords_sha256": stop.sha256,
         "steps": total,
+        **here().identity(),
         **{key: value for key, value in asdict(setup.settings).items() if key not in ("stopwords", "save_steps")},
     }
 

@@ -16,7 +16,8 @@ from ...errors import DivtoolError
 from ...models.tree.forwards import batched, side_by_side
 from ...models.tree.packed import Path
 from ...models.tree.trie import Floats, Ints
-from ..state import out_of_memory, trained
+from ..processes import here
+from ..state import out_of_memory, sum_gradients, trained
 from .lessons import Lesson
 from .loss import losses
 from .rows import TOKENS, PackedRow, packed_rows, row_chunks
@@ -88,17 +89,11 @@ class Stepper:
         """
         begun = time.monotonic()
         # What a dropout leaves out depends on the update alone, so that a run can be gone on with.
-        torch.manual_seed(int(generator(self._settings.seed, "update", number).integers(1 << 62)))
+        rank = (here().rank,) if here().rank else ()
+        torch.manual_seed(int(generator(self._settings.seed, "update", number, *rank).integers(1 << 62)))
         self.optimizer.zero_grad(set_to_none=True)
-        try:
-            found = self._run(lessons, self._settings.weight_at(number - 1), number)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            raise DivtoolError(
-                f"update {number}: out of memory; set --rows-per-chunk 1, a lower --max-length or "
-                "--gradient-checkpointing"
-            ) from None
+        found = self._run(lessons, self._settings.weight_at(number - 1), number)
+        sum_gradients(self._weights)
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights, math.inf))
         if not math.isfinite(norm):
             raise _no_number(", ".join(lesson.prompt_id for lesson in lessons), number, "gradient")
@@ -121,14 +116,9 @@ class Stepper:
         """The losses, propagated back with a weight for the unlikelihood; None: not propagated."""
         unlikely = (weight is None or weight > 0) and any(lesson.contrasted for lesson in lessons)
         joined = self._path == "packed" and self._settings.rows_per_chunk is None
-        rows = [row for lesson in lessons for row in packed_rows(lesson, unlikely=unlikely, joined=joined)]
-        share = 1.0 / len(lessons)
-        totals = np.zeros(3)
-        for chunk in row_chunks(rows, self._settings.rows_per_chunk):
-            for loss, sums in self._parts(chunk, weight or 0.0, share, number):
-                if weight is not None:
-                    loss.backward()  # type: ignore[no-untyped-call]
-                totals += sums
+        own = [lessons[place] for place in here().own(len(lessons))]
+        rows = [row for lesson in own for row in packed_rows(lesson, unlikely=unlikely, joined=joined)]
+        totals = sum(here().shared(lambda: self._sums(rows, weight, 1.0 / len(lessons), number)), np.zeros(3))
         t_sel = sum(lesson.t_sel for lesson in lessons) if unlikely else 0
         ce, ul, p = totals.tolist()
         return Losses(
@@ -138,6 +128,24 @@ class Stepper:
             t_pos=sum(lesson.t_pos for lesson in lessons),
             t_sel=t_sel,
         )
+
+    def _sums(self, rows: Sequence[PackedRow], weight: float | None, share: float, number: int) -> Floats:
+        """Run the rows of this process; the answer is both losses, and the probability of selected tokens."""
+        totals = np.zeros(3)
+        try:
+            for chunk in row_chunks(rows, self._settings.rows_per_chunk):
+                for loss, sums in self._parts(chunk, weight or 0.0, share, number):
+                    if weight is not None:
+                        loss.backward()  # type: ignore[no-untyped-call]
+                    totals += sums
+        except RuntimeError as error:
+            if weight is None or not out_of_memory(error):
+                raise
+            raise DivtoolError(
+                f"update {number}: out of memory; set --rows-per-chunk 1, a lower --max-length or "
+                "--gradient-checkpointing"
+            ) from None
+        return totals
 
     def _parts(
         self, chunk: Sequence[PackedRow], weight: float, share: float, number: int

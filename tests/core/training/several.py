@@ -1,33 +1,39 @@
-"""Runs jobs in one of several processes: `torchrun several.py JOBS.json`; what came of them is written to its folder."""
+"""Runs jobs in one of several processes, `torchrun several.py JOBS.json`, and writes what came of them beside it."""
 
 from __future__ import annotations
 
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 from divtool.core.errors import DivtoolError
 from divtool.core.models.options import LoadOptions
-from divtool.core.training import log, trainer
+from divtool.core.training import capability, log, trainer
+from divtool.core.training.diffuse import anchor
+from divtool.core.training.preference import train
 from divtool.core.training.processes import here
 from divtool.core.training.whole import Keeping, run
 
 
-def lab(folder: Path, given: dict[str, Any]) -> Any:
-    """The `Lab` that the other tests have."""
-    spec = spec_from_file_location("several_conftest", Path(__file__).with_name("conftest.py"))
+def lab_of(module: str, *given: Any) -> Any:
+    """The `Lab` that other tests have."""
+    spec = spec_from_file_location(f"several_{module}", Path(__file__).with_name(f"{module}.py"))
     assert spec is not None
     assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Lab(folder, given["model"], given["pairs"])
+    made = module_from_spec(spec)
+    sys.modules[spec.name] = made
+    spec.loader.exec_module(made)
+    return made.Lab(*given)
 
 
-def interrupt_at(rank: int, step: int) -> Any:
-    """Let one process alone hear of Ctrl-C at a step; the answer puts things back."""
+@contextmanager
+def interrupted(rank: int | None, step: int) -> Iterator[None]:
+    """Let one process alone hear of Ctrl-C at a step."""
     real = log.StopOnInterrupt.on_step_end
 
     def on_step_end(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
@@ -36,10 +42,11 @@ def interrupt_at(rank: int, step: int) -> Any:
         real(self, args, state, control, **more)
 
     log.StopOnInterrupt.on_step_end = on_step_end  # type: ignore[method-assign]
-    return lambda: setattr(log.StopOnInterrupt, "on_step_end", real)
+    yield
+    log.StopOnInterrupt.on_step_end = real  # type: ignore[method-assign]
 
 
-def shares(found: list[float]) -> None:
+def note_shares(found: list[float]) -> None:
     """Note which share of the model's numbers this process holds when it asks for the adapter."""
     real = trainer.adapter_weights
 
@@ -52,27 +59,48 @@ def shares(found: list[float]) -> None:
     trainer.adapter_weights = adapter_weights
 
 
+def small_guard() -> None:
+    """Make what diffuse measures besides as small as its own tests do."""
+    every, prompts = capability._items, anchor.everyday_prompts()[:4]
+    capability.CAP, capability.DRAWS, anchor.TOKENS = 4, 1, 8
+    capability._items = lambda part: every(part)[:2]
+    anchor.everyday_prompts = lambda: prompts
+
+
+def one(folder: Path, model: str, job: dict[str, Any]) -> Any:
+    """Run a job; the answer is its lab."""
+    settings = job["settings"]
+    if "loading" in settings:
+        settings["loading"] = LoadOptions(**settings["loading"])
+    if "records" in job:
+        lab = lab_of(job["lab"], folder, model)
+        # Each process reads the same file, and each of these labs writes it first.
+        lab.folder = folder if here().main else folder / "other"
+        lab.folder.mkdir(exist_ok=True)
+        lab.run(job["output"], job["records"], **settings)
+        return lab
+    lab = lab_of("conftest", folder, model, job["pairs"])
+    run(lab.job(job["output"], **settings), train, Keeping())
+    return lab
+
+
 def main(path: Path) -> None:
     """Run every job of a file."""
     given = json.loads(path.read_text())
+    here().begin("cpu")
+    small_guard()
     ends: list[dict[str, Any]] = []
     held: list[float] = []
-    shares(held)
+    note_shares(held)
     for job in given["jobs"]:
-        own = lab(path.parent, {**given, **job})
-        undo = interrupt_at(*job["interrupt"]) if "interrupt" in job else lambda: None
+        notes: list[str] = []
         end = "done"
-        try:
-            if "loading" in job["settings"]:
-                job["settings"]["loading"] = LoadOptions(**job["settings"]["loading"])
-            made = own.job(job["output"], **job["settings"])
-            module, _, name = job.get("runner", "divtool.core.training.preference:train").partition(":")
-            __import__(module)
-            run(made, getattr(sys.modules[module], name), Keeping())
-        except (DivtoolError, KeyboardInterrupt) as error:
-            end = f"{type(error).__name__}: {error}"
-        undo()
-        ends.append({"end": end, "notes": own.notes, "warnings": own.warnings, "held": held[-1:]})
+        with interrupted(*job.get("interrupt", (None, 0))):
+            try:
+                notes = one(path.parent, given["model"], job).notes
+            except (DivtoolError, KeyboardInterrupt) as error:
+                end = f"{type(error).__name__}: {error}".rstrip(": ")
+        ends.append({"end": end, "notes": notes, "held": held[-1:]})
     (path.parent / f"ends-{here().rank}.json").write_text(json.dumps(ends))
 
 
