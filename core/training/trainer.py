@@ -315,8 +315,11 @@ def adapter_weights(trainer: PairTrainer) -> dict[str, Any] | None:
 
 
 def optimizer_name(device: torch.device) -> str:
-    """AdamW; on CUDA its states are paged, so that a long batch does not run out of memory for them."""
-    return "paged_adamw_32bit" if device.type == "cuda" else "adamw_torch"
+    """AdamW; on CUDA its states are paged, so that a long batch does not run out of memory for them.
+
+    The paged one knows nothing of weights that are spread over processes.
+    """
+    return "paged_adamw_32bit" if device.type == "cuda" and not here().sharding else "adamw_torch"
 
 
 def arguments(

@@ -104,4 +104,5 @@ def main(path: Path) -> None:
     (path.parent / f"ends-{here().rank}.json").write_text(json.dumps(ends))
 
 
-main(Path(sys.argv[1]))
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
