@@ -12,8 +12,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -121,12 +121,15 @@ class Cluster:
                 )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise _no_cluster(address, reason(error)) from error
-        self._stack.callback(ray.shutdown)
         self._stack.enter_context(redirect_stdout(_Heard(self._note)))
         self._resources = ray.cluster_resources()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stack.close()
+        if kind is None and self._resources:
+            import ray
+
+            ray.shutdown()  # After a fault Python's end does it, when the fault has been told.
 
     @property
     def machines(self) -> int:
@@ -156,7 +159,7 @@ class Cluster:
             return self._options.gpus
         return 1.0 if work.models and self._resources.get("GPU") else 0.0
 
-    def map(self, work: Work, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Facts]]:
+    def map(self, work: Work, shards: Sequence[Shard]) -> Generator[tuple[Shard, Facts]]:
         """What each shard came to, as they are done.
 
         Args:
@@ -179,11 +182,12 @@ class Cluster:
             num_cpus=self._options.cpus,
             num_gpus=self._gpus(work),
         )
-        for row in rows_of(done):
-            facts: Facts = orjson.loads(row["facts"])
-            if "fault" in facts:
-                raise DivtoolError(facts["fault"])
-            yield shards[int(row["place"])], facts
+        with closing(rows_of(done)) as rows:
+            for row in rows:
+                facts: Facts = orjson.loads(row["facts"])
+                if "fault" in facts:
+                    raise DivtoolError(facts["fault"])
+                yield shards[int(row["place"])], facts
 
 
 def quiet() -> None:
@@ -196,7 +200,7 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def rows_of(dataset: Any) -> Iterator[dict[str, Any]]:
+def rows_of(dataset: Any) -> Generator[dict[str, Any]]:
     """The rows of a data set as they come.
 
     Raises:

@@ -7,7 +7,7 @@ from array import array
 from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -127,8 +127,10 @@ class _Found:
             cluster.connect()
             workers = cluster.workers(work, len(shards))
             self._spread.note(f"{len(shards):,} shards, {workers} workers on {cluster.machines} machines")
-            for shard, facts in cluster.map(work, shards):
-                self.add(shard, facts)
+            # Ray is to be at rest before a fault is told: a connection that ends amid its work may end the process.
+            with closing(cluster.map(work, shards)) as done:
+                for shard, facts in done:
+                    self.add(shard, facts)
         except DivtoolError as error:
             if _REMEDY not in str(error):
                 error.args = (f"{error}{self._goes_on}",)
