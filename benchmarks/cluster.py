@@ -4,8 +4,8 @@
 
 Each number of responses is made by the echo backend, ten a prompt; then, in turn: `score --workers 2`, the same on the
 cluster (a node has one core, so that both have two), the same with a worker killed after a fifth of the shards and a
-node after two fifths, `select` on one machine and on the cluster. Outputs must be byte for byte the same. The peak memory is
-that of the command's own process.
+node after two fifths, `select` on one machine and on the cluster. Outputs must be byte for byte the same. The peak
+memory is that of the command's own process.
 """
 
 from __future__ import annotations

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
+from .arrow_cells import arrow, readable, values
 from .columns import FAULT, REST, Fields, Items, Kind, Record, cells, restored
-from .errors import InputError, reason, require_extra
+from .errors import InputError, reason
 
 _BATCH = 1000  # rows
 _PAGE = 1 << 20  # bytes that are read ahead in each column
 # Where a null says something in files of other programs too: an undefined score, and any number of a result.
 _SCORES = frozenset({"scores", "chosen_scores", "rejected_scores"})
 _RESULTS = (frozenset({"task", "metric", "value"}), frozenset({"task", "mode", "options"}))
-
-
-def arrow() -> Any:
-    """The package.
-
-    Raises:
-        DivtoolError: It is not installed.
-    """
-    require_extra("pyarrow", "parquet")
-    import pyarrow
-
-    return pyarrow
 
 
 def schema_of(columns: Mapping[str, Kind]) -> Any:
@@ -156,7 +145,7 @@ class _Reading:
             if names.count(column) > 1:
                 raise InputError(name, f"two columns are called '{column}'", "rename one")
         for field in schema:
-            found = _readable(field.type)
+            found = readable(field.type)
             if found is None:
                 what = f"column '{field.name}' is of type {field.type}, which JSON does not have"
                 raise InputError(name, what, "leave it out, or make it text")
@@ -170,15 +159,15 @@ class _Reading:
         """Each row of a batch as a line."""
         faults: dict[int, str] = {}
         columns = [
-            _values(name, column if column.type == wanted else column.cast(wanted), faults)
+            values(name, column if column.type == wanted else column.cast(wanted), faults)
             for name, column, wanted in zip(self._names, batch.columns, self._types, strict=True)
         ]
         held: Iterable[tuple[Any, ...]] = zip(*columns, strict=True) if columns else [()] * batch.num_rows
-        for number, values in enumerate(held):
+        for number, row in enumerate(held):
             try:
                 if number in faults:
                     raise ValueError(faults[number])
-                yield self._line(dict(zip(self._names, values, strict=True)))
+                yield self._line(dict(zip(self._names, row, strict=True)))
             except ValueError as error:
                 yield FAULT + str(error).replace("\n", " ").encode() + b"\n"
 
@@ -198,100 +187,3 @@ def _without_nulls(value: Any) -> Any:
             key: held if key in _SCORES else _without_nulls(held) for key, held in value.items() if held is not None
         }
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def _readable(kind: Any) -> Any:
-    """The type that a column is read as; None where JSON has nothing like it."""
-    pa = arrow()
-    t = pa.types
-    if isinstance(kind, (pa.JsonType, pa.UuidType)) or t.is_null(kind) or t.is_boolean(kind) or t.is_integer(kind):
-        return kind
-    if t.is_floating(kind):
-        return pa.float32() if t.is_float16(kind) else kind
-    if t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind):
-        return pa.string() if t.is_string(kind) else pa.large_string()
-    if t.is_timestamp(kind) or t.is_date(kind) or t.is_time(kind):
-        return pa.string()
-    if t.is_decimal(kind):
-        # What SQL writes for 0.5, and for whole numbers beyond 64 bits.
-        return pa.int64() if kind.scale <= 0 and kind.precision <= 18 else pa.float64()
-    if t.is_dictionary(kind):
-        return _readable(kind.value_type)
-    return _readable_nested(kind)
-
-
-def _readable_nested(kind: Any) -> Any:
-    pa = arrow()
-    t = pa.types
-    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
-        of = _readable(kind.value_type)
-        made: Callable[[Any], Any] = pa.large_list if t.is_large_list(kind) else pa.list_
-        return None if of is None else made(of)
-    if t.is_map(kind):
-        key, item = _readable(kind.key_type), _readable(kind.item_type)
-        return None if key is None or item is None else pa.map_(key, item)
-    if t.is_struct(kind):
-        fields = [(field.name, _readable(field.type)) for field in kind]
-        return None if any(of is None for _, of in fields) else pa.struct(fields)
-    return None
-
-
-def _values(name: str, column: Any, faults: dict[int, str]) -> list[Any]:
-    """The cells of a column as JSON values; rows that hold none are noted in `faults`."""
-    pa = arrow()
-    try:
-        values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
-    except (ValueError, KeyError):
-        values = [_cell(name, column[number], number, faults) for number in range(len(column))]
-    if isinstance(column.type, pa.JsonType):
-        return [_parsed(name, text, number, faults) for number, text in enumerate(values)]
-    if _endless(column):
-        for number, value in enumerate(values):
-            if _is_endless(value):
-                faults.setdefault(number, f"column '{name}' holds NaN or an infinity, which JSON does not have")
-    return values
-
-
-def _cell(name: str, cell: Any, number: int, faults: dict[int, str]) -> Any:
-    try:
-        return cell.as_py(maps_as_pydicts="strict")
-    except UnicodeDecodeError as error:
-        faults.setdefault(number, f"column '{name}' is not UTF-8 text (byte {error.start + 1})")
-    except (ValueError, KeyError) as error:
-        faults.setdefault(number, f"column '{name}' cannot be read ({reason(error)})")
-    return None
-
-
-def _parsed(name: str, text: str | None, number: int, faults: dict[int, str]) -> Any:
-    if text is None:
-        return None
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        faults.setdefault(number, f"column '{name}' holds no valid JSON ({error.msg})")
-        return None
-
-
-def _endless(column: Any) -> bool:
-    """Whether a number somewhere in a column is no number; looked at without making Python's numbers of it."""
-    pa = arrow()
-    import pyarrow.compute as pc
-
-    t = pa.types
-    if t.is_floating(column.type):
-        return bool(pc.any(pc.invert(pc.is_finite(column))).as_py())
-    if t.is_struct(column.type):
-        return any(map(_endless, column.flatten()))
-    if t.is_map(column.type):
-        return _endless(column.items)
-    if t.is_list(column.type) or t.is_large_list(column.type):
-        return _endless(column.flatten())
-    return False
-
-
-def _is_endless(value: Any) -> bool:
-    if isinstance(value, float):
-        return value != value or value in (float("inf"), float("-inf"))
-    if isinstance(value, dict):
-        return any(map(_is_endless, value.values()))
-    return isinstance(value, list) and any(map(_is_endless, value))

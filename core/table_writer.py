@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from .columnar import arrow, schema_of, table_of
+from .arrow_cells import arrow
+from .columnar import schema_of, table_of
 from .columns import Kind, Record, settled
 from .errors import DivtoolError, UsageError, reason
 from .output import check_writable, put_in_place, scratch

@@ -50,7 +50,6 @@ LACKING = {
     "sample --builtin scenes --count 2 --backend echo -o OUT.parquet": "parquet",
     "sample table.parquet --backend echo -o OUT": "parquet",
     "score r.jsonl -o OUT.parquet": "parquet",
-    "report table.parquet -o OUT": "parquet",
     "score r.jsonl --metrics semantic -o OUT": "models",
     "score r.jsonl --metrics style_deviation --style-embedder x/y -o OUT": "models",
     "score r.jsonl --tokenizer model:smollm2-135m -o OUT": "models",

@@ -38,6 +38,9 @@ _VALUES = st.recursive(
 _RECORDS = st.lists(st.dictionaries(_KEYS, _VALUES, max_size=4), min_size=1, max_size=8)
 
 
+_TWICE = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["y", "y"])
+
+
 def _write(path: Path, records: list[dict[str, Any]]) -> str:
     with RecordWriter(str(path)) as writer:
         for record in records:
@@ -231,6 +234,7 @@ def test_a_rest_that_divtool_never_writes_is_a_bad_row(tmp_path: Path, rest: str
         ({"x": [b"x"]}, "column 'x' is of type binary, which JSON does not have; leave it out, or make it text"),
         ({"x": [{"y": [b"x"]}]}, "column 'x' is of type struct<y: list<element: binary>>"),
         ({"x": [datetime.timedelta(1)]}, "column 'x' is of type duration"),
+        ({"x": _TWICE}, "column 'x' is of type struct<y: int64, y: int64>"),
     ],
 )
 def test_a_column_that_json_has_not_is_named_at_once(tmp_path: Path, columns: Any, fault: str) -> None:
