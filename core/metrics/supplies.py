@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UsageError, require_extra
 from ..judging.open import JudgeOptions, open_judge
@@ -186,6 +186,25 @@ def open_supplies(metrics: Sequence[Metric], sources: Sources, announce: Announc
     return supplies
 
 
+_kept: dict[Hashable, Any] | None = None
+Opened = TypeVar("Opened")
+
+
+def keep_models() -> None:
+    """From here on this process opens each model once: for a worker, which makes many runs of the same command."""
+    global _kept
+    _kept = {} if _kept is None else _kept
+
+
+def _once(key: Hashable, opened: Callable[[], Opened]) -> Opened:
+    if _kept is None:
+        return opened()
+    if key not in _kept:
+        _kept[key] = opened()
+    found: Opened = _kept[key]
+    return found
+
+
 def open_embedder(name: str, sources: Sources, announce: Announce) -> Embedder:
     """The sentence embedder of this name.
 
@@ -198,10 +217,14 @@ def open_embedder(name: str, sources: Sources, announce: Announce) -> Embedder:
     from ..models.vector_cache import VectorCache
 
     device = sources.loading.device
-    cache = VectorCache(announce) if sources.embedding_cache else None
-    embedder = Embedder(name, None if device == "auto" else device, cache)
-    announce(embedder.describe())
-    return embedder
+
+    def opened() -> Embedder:
+        cache = VectorCache(announce) if sources.embedding_cache else None
+        embedder = Embedder(name, None if device == "auto" else device, cache)
+        announce(embedder.describe())
+        return embedder
+
+    return _once(("embedder", name, device, sources.embedding_cache), opened)
 
 
 def open_language_model(name: str, options: LoadOptions, announce: Announce) -> LanguageModel:
@@ -214,7 +237,7 @@ def open_language_model(name: str, options: LoadOptions, announce: Announce) -> 
     require_extra("torch", "models")
     from ..models.language import load
 
-    return load(name, options, announce)
+    return _once(("language model", name, options), lambda: load(name, options, announce))
 
 
 def _likelihoods(sources: Sources, announce: Announce) -> Supply:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ..errors import DivtoolError
 from ..jsonl import Row
+from ..metrics.supplies import keep_models
 from ..passes import Pass
 from .cluster import Facts, Run
 from .parts import Parts, ShardStore
@@ -39,7 +40,8 @@ class PassWork:
     skip_bad: bool
 
     def open(self) -> Run:
-        """Nothing is loaded before it is needed."""
+        """Each pass opens what it needs; a model stays open for the next one."""
+        keep_models()
 
         def run(shard: Shard) -> Facts:
             known = self.parts.facts(shard)

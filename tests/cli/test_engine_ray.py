@@ -171,6 +171,51 @@ def test_a_shard_that_cannot_be_read(
     assert b"holds the parts of a run; --resume goes on" in new_divtool(*command).stderr
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--method", "diverse-ns-lite", "--orientation", "any", "--pairs", "100"),
+        ("--method", "deviation", "--quality-metric", "mtld", "--signals", "ttr"),
+        ("--method", "possibility", "--quality-key", "mtld"),
+    ],
+)
+def test_select_is_that_of_one_machine(
+    new_divtool: Run, engine: tuple[str, ...], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    prompts = "".join(f'{{"prompt": "Write about the lake, number {n}."}}\n' for n in range(300))
+    drawn = new_divtool("sample", "-", "-n", "6", "--backend", "echo", "-o", "r.jsonl", stdin=prompts.encode())
+    assert drawn.returncode == 0
+    assert new_divtool("score", "r.jsonl", "--metrics", "ttr,maas,mtld", "-o", "scored.jsonl").returncode == 0
+    local = new_divtool("select", "scored.jsonl", *options, "-o", "local.jsonl", "--report", "local.json")
+    spread = new_divtool(
+        "select", "scored.jsonl", *options, "-o", "ray.jsonl", "--report", "ray.json", *engine, "--shard-size", "400KB"
+    )
+    assert (local.returncode, spread.returncode) == (0, 0), spread.stderr.decode()
+    lines = spread.stderr.splitlines(keepends=True)
+    assert b"shards, 2 workers on 2 machines" in lines[0]
+    assert b"".join(lines[1:]) == local.stderr
+    assert (tmp_path / "ray.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
+    kept, made = (orjson.loads((tmp_path / name).read_bytes()) for name in ("local.json", "ray.json"))
+    for own in (kept, made):
+        del own["command"], own["input_sha256"]
+    assert kept == made
+    assert not (tmp_path / "ray.jsonl.parts").exists()
+
+
+def test_what_cannot_be_spread(new_divtool: Run, tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_bytes(b"{}\n")
+    for options, said in (
+        (
+            ("--method", "reference-gap", "--model", "a"),
+            "reference-gap runs on one machine; these can be spread: diverse",
+        ),
+        (("--method", "k-center", "-k", "3", "--scope", "global"), "give --scope prompt to spread it"),
+    ):
+        done = new_divtool("select", "s.jsonl", "-o", "out.jsonl", "--engine", "ray", *options)
+        assert done.returncode == 2
+        assert said in done.stderr.decode()
+
+
 def test_an_address_without_a_cluster(new_divtool: Run, responses: Path, tmp_path: Path) -> None:
     command = ("score", "responses.jsonl", "-o", "out/", "--engine", "ray", "--ray-address")
     begun = time.monotonic()
