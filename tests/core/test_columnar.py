@@ -234,6 +234,7 @@ def test_a_rest_that_divtool_never_writes_is_a_bad_row(tmp_path: Path, rest: str
         ({"x": [b"x"]}, "column 'x' is of type binary, which JSON does not have; leave it out, or make it text"),
         ({"x": [{"y": [b"x"]}]}, "column 'x' is of type struct<y: list<element: binary>>"),
         ({"x": [datetime.timedelta(1)]}, "column 'x' is of type duration"),
+        ({"x": pa.array([[(1.5, 1)]], pa.map_(pa.float64(), pa.int8()))}, "column 'x' is of type map<double, int8"),
         ({"x": _TWICE}, "column 'x' is of type struct<y: int64, y: int64>"),
     ],
 )
