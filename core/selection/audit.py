@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import DivtoolError
 from ..jsonl import Record
 from ..metrics.text import Tokenizer, tokenizer
-from .figures import Floats, PairTable, figures, telling_openings
+from .figures import PairTable, figures, telling_openings
+from .pair_columns import Floats
 
 # The largest |mean dlen| that passes, by unit.
 LENGTH_LIMITS = {"words": 1.0, "tokens": 2.0, "chars": 5.0}
@@ -149,7 +150,7 @@ def _length_checks(table: PairTable, rules: AuditRules) -> Iterator[Check]:
 
 def _fault_checks(table: PairTable, rules: AuditRules) -> Iterator[Check]:
     """What no method may do."""
-    nulls = sum(gap is None for gap in table.gaps)
+    nulls = table.gaps.unknown
     cut = "fail" if rules.cleaned else "warn"
     for check, n, worst, fault in (
         ("equal texts", table.equal, "fail", "pairs have equal texts"),

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping
 from math import isnan, sqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..jsonl import Record
 from ..metrics.correlation import Correlations
 from ..metrics.text import Tokenizer, sentences
-
-Floats = NDArray[np.float64]
+from .pair_columns import Column, Floats, Largest, Openings
 
 SIDES = ("chosen", "rejected")
 UNITS = ("words", "tokens", "chars")
 _TOP = 10
 _BINS = 11
 _LEAST_CORRELATED = 3
+# The sampler's count of tokens comes with the pair; the others are counted here.
+_SIZES: Mapping[str, Literal["d", "i"]] = {"words": "i", "tokens": "d", "chars": "i", "sentences": "i", "types": "i"}
 
 
 class PairTable:
@@ -33,12 +33,12 @@ class PairTable:
 
     def __init__(self, tokenize: Tokenizer, quality: str | None = None) -> None:
         self._tokenize, self.quality_metric = tokenize, quality
-        self._sizes: dict[tuple[str, str], list[float | None]] = {}
-        self._delta_tokens: list[float | None] = []
-        self.openings: dict[str, list[str]] = {side: [] for side in SIDES}
-        self.quality: dict[str, list[float]] = {side: [] for side in SIDES}
-        self.ids: list[str] = []
-        self.gaps: list[float | None] = []
+        self._sizes = {(side, name): Column(kind) for side in SIDES for name, kind in _SIZES.items()}
+        self._delta_tokens = Column()
+        self.openings = {side: Openings() for side in SIDES}
+        self.quality = {side: array("d") for side in SIDES}
+        self.gaps = Column()
+        self.largest = Largest(_TOP)
         self.equal = self.truncated = self.pairs = 0
 
     def add(self, pair: Record) -> None:
@@ -46,9 +46,9 @@ class PairTable:
         texts = [self._measure(side, pair) for side in SIDES]
         self._delta_tokens.append(pair.get("delta_tokens"))
         raw = pair.get("gaps")
-        null = isinstance(raw, dict) and None in raw.values()
-        self.gaps.append(None if null else pair.get("gap", 0.0))
-        self.ids.append(str(pair.get("prompt_id", self.pairs)))
+        gap = None if isinstance(raw, dict) and None in raw.values() else pair.get("gap", 0.0)
+        self.gaps.append(gap)
+        self.largest.add(self.gaps.last or 0.0, str(pair.get("prompt_id", self.pairs)))
         self.equal += texts[0] == texts[1]
         self.truncated += any(pair.get(f"{side}_finish_reason") == "length" for side in SIDES)
         self.pairs += 1
@@ -64,7 +64,7 @@ class PairTable:
             "types": len(set(words)),
         }
         for name, size in sizes.items():
-            self._sizes.setdefault((side, name), []).append(size)
+            self._sizes[side, name].append(size)
         self.openings[side].append(" ".join(words[:3]))
         quality = (pair.get(f"{side}_scores") or {}).get(self.quality_metric)
         if quality is not None:
@@ -73,26 +73,21 @@ class PairTable:
 
     def side(self, side: str, name: str) -> Floats | None:
         """One size of one side, [pairs]; None for tokens that the sampler did not count."""
-        return _known(self._sizes[side, name])
+        return self._sizes[side, name].known()
 
     def delta(self, name: str) -> Floats | None:
         """Chosen minus rejected, [pairs]; None for tokens that the sampler did not count."""
         chosen, rejected = self.side("chosen", name), self.side("rejected", name)
         if chosen is not None and rejected is not None:
             return chosen - rejected
-        return _known(self._delta_tokens)
-
-
-def _known(values: Sequence[float | None]) -> Floats | None:
-    return None if None in values else np.array(values, dtype=np.float64)
+        return self._delta_tokens.known()
 
 
 def figures(table: PairTable) -> dict[str, Any]:
     """Distributions, correlations and cues of at least one pair, as plain data."""
-    gaps = np.array([gap or 0.0 for gap in table.gaps])
+    gaps = table.gaps.filled()
     words = table.delta("words")
     assert words is not None, "words are counted here"
-    largest = np.argsort(-gaps, kind="stable")[:_TOP]
     return {
         "lengths": {unit: _lengths(table, unit) for unit in UNITS if table.delta(unit) is not None},
         "delta_histogram": _histogram(words),
@@ -102,7 +97,7 @@ def figures(table: PairTable) -> dict[str, Any]:
         "cue_accuracy": _cues(table),
         "quality_metric": table.quality_metric,
         "quality": {side: float(np.mean(values)) if values else None for side, values in table.quality.items()},
-        "largest_gaps": [{"prompt_id": table.ids[i], "gap": float(gaps[i])} for i in largest],
+        "largest_gaps": [{"prompt_id": name, "gap": float(gap)} for gap, name in table.largest.found()],
     }
 
 
@@ -147,17 +142,14 @@ def _cues(table: PairTable) -> dict[str, float]:
 
 def _opening_accuracy(table: PairTable) -> float:
     """Accuracy of the guess by the one opening that tells most."""
-    lead = Counter(table.openings["chosen"])
-    lead.subtract(Counter(table.openings["rejected"]))
-    return 0.5 + max(abs(n) for n in lead.values()) / (2 * table.pairs)
+    return 0.5 + table.openings["chosen"].lead(table.openings["rejected"]) / (2 * table.pairs)
 
 
 def telling_openings(table: PairTable, often: float, seldom: float) -> list[str]:
     """Openings that one side has in more than the share `often`, the other in less than `seldom`; one line each."""
-    counts = {side: Counter(table.openings[side]) for side in SIDES}
     return [
         f"{n / table.pairs:.0%} of the {side} begin with '{opening}', hardly any of the {other}"
         for side, other in (SIDES, SIDES[::-1])
-        for opening, n in counts[side].most_common()
-        if n > often * table.pairs and counts[other][opening] < seldom * table.pairs
+        for opening, n in table.openings[side].frequent(often)
+        if table.openings[other].count(opening) < seldom * table.pairs
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from array import array
 from math import isnan
 from typing import Any
@@ -13,6 +12,7 @@ from ..jsonl import Record
 from ..metrics.correlation import Correlations
 from ..metrics.text import Tokenizer
 from .numbers import REWARDS
+from .pair_columns import Largest
 
 _TOP = 10
 _LEAST_CORRELATED = 3
@@ -33,7 +33,7 @@ class WeightTable:
         self._columns = {name: array("d") for name in _COLUMNS}
         self._codes: dict[str, int] = {}
         self._floored = self._with_floor = 0
-        self._heaviest: list[tuple[float, int, str]] = []
+        self._heaviest = Largest(_TOP)
 
     def __len__(self) -> int:
         return len(self._weights)
@@ -49,12 +49,7 @@ class WeightTable:
         if isinstance(least, (int, float)):
             self._with_floor += 1
             self._floored += weight <= least + 1e-12
-        # The number settles ties, for the first pair.
-        entry = (weight, -len(self), prompt)
-        if len(self._heaviest) < _TOP:
-            heapq.heappush(self._heaviest, entry)
-        else:
-            heapq.heappushpop(self._heaviest, entry)
+        self._heaviest.add(weight, prompt)
         self._prompts.append(self._codes.setdefault(prompt, len(self._codes)))
         self._weights.append(weight)
 
@@ -81,7 +76,7 @@ class WeightTable:
             "share_at_zero": float((weights == 0).mean()),
             "effective_share": float(weights.sum()) ** 2 / (len(weights) * squares) if squares else 0.0,
             "spearman": {name: self._spearman(weights, np.array(self._columns[name])) for name in _COLUMNS},
-            "heaviest": [{"prompt_id": prompt, "weight": w} for w, _, prompt in sorted(self._heaviest, reverse=True)],
+            "heaviest": [{"prompt_id": prompt, "weight": w} for w, prompt in self._heaviest.found()],
         }
 
     def _spearman(self, weights: Any, column: Any) -> dict[str, float | None]:
