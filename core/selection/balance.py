@@ -75,17 +75,15 @@ def choose(candidates: Candidates, pairs: int, per_prompt: int, multiplier: floa
 
 def _several(candidates: Candidates, order: Ints, per_prompt: int) -> Ints:
     """The first so many candidates a prompt in which no response occurs twice."""
-    prompts, chosen, rejected = (
-        column[order].tolist() for column in (candidates.prompt, candidates.chosen, candidates.rejected)
-    )
-    used: dict[int, set[int]] = {}
-    best = []
-    for place, prompt, one, other in zip(order.tolist(), prompts, chosen, rejected, strict=True):
-        taken = used.setdefault(prompt, set())
-        if len(taken) < 2 * per_prompt and one not in taken and other not in taken:
-            taken.update((one, other))
-            best.append(place)
-    return np.array(best, dtype=np.int64)
+    left, best = order, [np.empty(0, dtype=np.int64)]
+    while len(left) and len(best) <= per_prompt:
+        # The first that is left of each prompt; then all go that share a response with it.
+        _, first, prompt = np.unique(candidates.prompt[left], return_index=True, return_inverse=True)
+        best.append(left[first])
+        one, other = candidates.chosen[best[-1]][prompt], candidates.rejected[best[-1]][prompt]
+        chosen, rejected = candidates.chosen[left], candidates.rejected[left]
+        left = left[(chosen != one) & (chosen != other) & (rejected != one) & (rejected != other)]
+    return np.concatenate(best)
 
 
 def balanced(candidates: Candidates, pairs: int, per_prompt: int, tolerance: float, limit: float) -> tuple[Ints, float]:

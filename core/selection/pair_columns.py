@@ -70,6 +70,13 @@ class Largest:
         return [(value, name) for value, _, name in sorted(self._found, reverse=True)]
 
 
+def in_order_of_appearance(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Equal values as one number, counted from 0 in the order in which they first appear, [n]."""
+    _, first, codes = np.unique(values, return_index=True, return_inverse=True)
+    numbers: NDArray[np.intp] = np.argsort(np.argsort(first))
+    return numbers[codes]
+
+
 class Openings:
     """The first words of many texts: a hash of each, and the words themselves of those that many texts share."""
 

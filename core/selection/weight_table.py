@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..jsonl import Record
+from ..jsonl import Record, short_hash
 from ..metrics.correlation import Correlations
 from ..metrics.text import Tokenizer
 from .numbers import REWARDS
-from .pair_columns import Largest
+from .pair_columns import Largest, in_order_of_appearance
 
 _TOP = 10
 _LEAST_CORRELATED = 3
@@ -29,9 +29,8 @@ class WeightTable:
 
     def __init__(self, tokenize: Tokenizer, reward: str | None = None) -> None:
         self._tokenize, self._reward = tokenize, reward
-        self._weights, self._prompts = array("d"), array("q")
+        self._weights, self._prompts = array("d"), array("Q")
         self._columns = {name: array("d") for name in _COLUMNS}
-        self._codes: dict[str, int] = {}
         self._floored = self._with_floor = 0
         self._heaviest = Largest(_TOP)
 
@@ -50,7 +49,7 @@ class WeightTable:
             self._with_floor += 1
             self._floored += weight <= least + 1e-12
         self._heaviest.add(weight, prompt)
-        self._prompts.append(self._codes.setdefault(prompt, len(self._codes)))
+        self._prompts.append(short_hash(prompt))
         self._weights.append(weight)
 
     def _words(self, messages: Any) -> int:
@@ -64,7 +63,7 @@ class WeightTable:
 
     def figures(self) -> dict[str, Any]:
         """Plain data, at least one pair given: the rows of the summary and of `--report`."""
-        weights = np.array(self._weights)
+        weights, prompts = np.array(self._weights), in_order_of_appearance(np.array(self._prompts))
         squares = float((weights**2).sum())
         return {
             "pairs": len(weights),
@@ -75,16 +74,16 @@ class WeightTable:
             "share_at_floor": self._floored / self._with_floor if self._with_floor else None,
             "share_at_zero": float((weights == 0).mean()),
             "effective_share": float(weights.sum()) ** 2 / (len(weights) * squares) if squares else 0.0,
-            "spearman": {name: self._spearman(weights, np.array(self._columns[name])) for name in _COLUMNS},
+            "spearman": {name: self._spearman(weights, np.array(self._columns[name]), prompts) for name in _COLUMNS},
             "heaviest": [{"prompt_id": prompt, "weight": w} for w, prompt in self._heaviest.found()],
         }
 
-    def _spearman(self, weights: Any, column: Any) -> dict[str, float | None]:
+    def _spearman(self, weights: Any, column: Any, prompts: Any) -> dict[str, float | None]:
         """Rank correlation with the weight, over all pairs and inside prompts; None where it is not defined."""
         known = ~np.isnan(column)
         if known.sum() < _LEAST_CORRELATED:
             return {"overall": None, "within": None}
-        _, prompts = np.unique(np.array(self._prompts)[known], return_inverse=True)
+        _, prompts = np.unique(prompts[known], return_inverse=True)
         found = Correlations(weights[known], prompts, [column[known]])
         _, overall, within = found.under(np.ones((1, int(prompts.max()) + 1)))[0, 0].tolist()
         return {name: None if isnan(r) else r for name, r in (("overall", overall), ("within", within))}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from divtool.core.selection.pair_columns import Column, Largest, Openings
+from divtool.core.selection.pair_columns import Column, Largest, Openings, in_order_of_appearance
 
 
 def _openings(texts: list[str]) -> Openings:
@@ -65,3 +65,7 @@ def test_a_column_knows_what_it_lacks() -> None:
         column.append(nothing)
     assert column.known() is None
     assert (column.unknown, column.last, column.filled().tolist()) == (2, 0.0, [1.0, 2.5, 0.0, 0.0])
+
+
+def test_numbers_in_order_of_appearance() -> None:
+    assert in_order_of_appearance(np.array([7, 3, 7, 9, 3, 1])).tolist() == [0, 1, 0, 2, 1, 3]
