@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import IO, Any, Literal
@@ -19,9 +19,9 @@ from ..errors import DivtoolError
 from ..jsonl import Record, Row, dumps
 from ..metrics.supplies import Sources, chat_and_text, open_embedder, open_language_model
 from ..passes import Store
-from .funnel import Funnel
 from .job import Selected, SelectJob
 from .k_center import farthest_first, nearest_to_mean
+from .k_center_report import Report
 from .kept import keep_state, kept_state
 from .model_options import ModelOptions
 from .options import refuse_unless
@@ -118,7 +118,7 @@ class ByPrompt:
 
     def __init__(self, options: KCenterOptions, note: Callable[[str], None]) -> None:
         self._options, self._note = options, note
-        self._report = _Report(options)
+        self._report = Report(options)
         self._lines = Pieces()
         self._encode: Encode | None = None
 
@@ -167,7 +167,7 @@ class ByPrompt:
 def _over_all(job: SelectJob, rows: Iterable[Row], encode: Encode) -> Selected:
     """One float32 vector a record in a temporary memory map, the records in a temporary file."""
     options: KCenterOptions = job.options
-    report = _Report(options)
+    report = Report(options)
     with tempfile.TemporaryFile(prefix="divtool-") as spool, tempfile.TemporaryFile(prefix="divtool-") as space:
         numbers, total, width = [], 0, 0
         waiting = iter(rows)
@@ -214,59 +214,3 @@ def _told(record: Record, rank: int, distance: float | None) -> Record:
 def _read(spool: IO[bytes]) -> Iterator[Record]:
     spool.seek(0)
     return map(orjson.loads, spool)
-
-
-class _Report:
-    """Counts what was there, and what was chosen."""
-
-    def __init__(self, options: KCenterOptions) -> None:
-        self._options = options
-        self._funnel = Funnel({})
-        self._short = self._early = 0
-
-    def zero(self, n: int, of: int) -> None:
-        """So many texts without content among so many."""
-        stage = self._funnel.stage("vectors", "responses")
-        stage.enter(of)
-        stage.drop("no content, or too long for the model", n)
-
-    def chosen(self, there: int, n: int) -> None:
-        """So many chosen of one pool."""
-        stage = self._funnel.stage("k-center", "responses")
-        stage.enter(there)
-        stage.drop("not among the chosen", there - n)
-        most = self._options.most
-        self._short += there < most
-        self._early += n < min(most, there)
-
-    def state(self) -> dict[str, Any]:
-        """What was counted, as plain data to be kept."""
-        return {"funnel": self._funnel.state(), "short": self._short, "early": self._early}
-
-    def absorb(self, state: Mapping[str, Any]) -> None:
-        """Add what another part has counted."""
-        self._funnel.absorb(state["funnel"])
-        self._short += state["short"]
-        self._early += state["early"]
-
-    def finished(self, method: str) -> Selected:
-        """What the run has to say."""
-        options = self._options
-        pools = "prompts" if options.scope == "prompt" else "inputs"
-        notes = []
-        if self._short:
-            notes.append(f"{self._short:,} {pools} have fewer than {options.most} responses: all that differ are taken")
-        if self._early:
-            kept = self._funnel.stage("k-center", "responses").kept
-            notes.append(f"{self._early:,} {pools} have too few different responses; {kept:,} responses in all")
-        return Selected(
-            stages=self._funnel.stages,
-            notes=notes,
-            report={
-                "method": method,
-                "options": asdict(options),
-                "seed": options.seed,
-                "funnel": [stage.as_dict() for stage in self._funnel.stages],
-                "counts": {"pools below k": self._short, "pools of too few different responses": self._early},
-            },
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,14 @@ class PoolRun:
         method: Name for the pairs' `method`.
         options: Those of `deviation`, `divpo` or `marginal`.
         note: Hears what is opened.
+
+    Attributes:
+        funnel: Counts what each rule drops.
+        counts: Counts prompts that are worth a note.
+        numbers: What is read off the records.
+        made: How many pairs were made of responses.
+        rising: Those among them whose chosen one is the more diverse.
+        judged: What the judges of other parts did.
     """
 
     def __init__(self, method: str, options: PoolOptions, note: Callable[[str], None]) -> None:
@@ -61,7 +69,7 @@ class PoolRun:
         self._cleaner = Cleaner(0, word_list=False) if self.options.clean else None
         self.made = self.rising = 0
         self._judge: Judge | None = None
-        self._judged: Counter[str] = Counter()
+        self.judged: Counter[str] = Counter()
         self._given: GivenPairs | None = None
         self._made_by: Maker | None = None
         self._criterion: Criterion | None = None
@@ -254,32 +262,8 @@ class PoolRun:
             return []
         from ..judging.judge import cost_line
 
-        return [cost_line(judging.model, **self._verdicts())]
+        return [cost_line(judging.model, **self.verdicts())]
 
-    def _verdicts(self) -> dict[str, int]:
-        """What the judges of all parts did."""
-        return {name: self._judged[name] + getattr(self._judge, name, 0) for name in ("asked", "calls", "unparsed")}
-
-    def state(self) -> dict[str, Any]:
-        """What was counted and settled, as plain data to be kept."""
-        return {
-            "funnel": self.funnel.state(),
-            "counts": list(self.counts.items()),
-            "numbers": self.numbers.state(),
-            "made": self.made,
-            "rising": self.rising,
-            "judged": self._verdicts(),
-        }
-
-    def absorb(self, state: Mapping[str, Any]) -> None:
-        """Add what another part has counted and settled.
-
-        Raises:
-            InputError: It has settled another reward.
-        """
-        self.numbers.absorb(state["numbers"])
-        self.funnel.absorb(state["funnel"])
-        self.counts.update(dict(state["counts"]))
-        self.made += state["made"]
-        self.rising += state["rising"]
-        self._judged.update(state["judged"])
+    def verdicts(self) -> dict[str, int]:
+        """What the judge did, here and in the parts that were absorbed."""
+        return {name: self.judged[name] + getattr(self._judge, name, 0) for name in ("asked", "calls", "unparsed")}

@@ -48,8 +48,21 @@ class PoolPass:
 
     def keep(self, store: Store) -> None:
         """Write what was found: the pairs, the counts."""
+        run = self.run
         self._lines.keep(store, _PAIRS)
-        keep_state(store, {"kind": self._kind, "size": self._lines.size, **self.run.state()})
+        keep_state(
+            store,
+            {
+                "kind": self._kind,
+                "size": self._lines.size,
+                "funnel": run.funnel.state(),
+                "counts": list(run.counts.items()),
+                "numbers": run.numbers.state(),
+                "made": run.made,
+                "rising": run.rising,
+                "judged": run.verdicts(),
+            },
+        )
 
     def absorb(self, store: Store) -> None:
         """Add what another part has kept.
@@ -64,7 +77,13 @@ class PoolPass:
             if pairs != self._kind[0]:
                 fault = f"pairs and responses in one input: the other kind stands at {self._kind[1]}"
                 raise InputError(where, fault, "select from one kind at a time")
-        self.run.absorb(state)
+        run = self.run
+        run.numbers.absorb(state["numbers"])
+        run.funnel.absorb(state["funnel"])
+        run.counts.update(dict(state["counts"]))
+        run.made += state["made"]
+        run.rising += state["rising"]
+        run.judged.update(state["judged"])
         self._lines.absorb(store, _PAIRS, state["size"])
 
     def pairs(self) -> Iterator[Record]:
