@@ -11,6 +11,7 @@ from ..catalog import METHODS
 from ..models.names import hub_name
 from ..provenance import portable, portable_command, versions_of
 from .job import LOG, OutputFolder, TrainJob
+from .processes import here
 from .run_settings import RunSettings
 
 _LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes")
@@ -45,6 +46,7 @@ def facts(
         "base_model": hub_name(job.model),
         "start_adapter": portable(job.loading.adapter) if job.loading.adapter else None,
         "data": dict(data),
+        **({"processes": here().size} if here().several else {}),
         "settings": asdict(settings),
         **more,
         "result": dict(result),
@@ -113,6 +115,7 @@ def write_card(folder: Path, known: Mapping[str, Any], rows: Mapping[str, Any], 
         "started from the adapter": known["start_adapter"],
         known["unit"]: f"{data['trained_on']:,} of `{data['name']}`",
         "SHA-256 of the data": f"`{data['sha256']}`",
+        "processes": known.get("processes"),
         "steps": f"{result['steps']} ({result['epochs']:.2f} epochs)",
         **rows,
         "trainable parameters": f"{result['trainable_parameters']:,}",

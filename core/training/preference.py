@@ -108,9 +108,9 @@ def _trained(
     from .reporters import Reporters
     from .trainer import PairTrainer, adapter_weights, arguments
 
-    smoothing = _smoothing(job, pairs)
-    student = load_student(job)
     processes = here()
+    smoothing = processes.agreed(lambda: _smoothing(job, pairs))
+    student = load_student(job)
     settings = job.settings.filled(student.model.num_parameters(), student.device.type, processes.size)
     model = with_adapter(student.model, settings)
     rows, lengths = dataset(pairs, student.tokenizer, settings.max_length, pairs.path.parent, smoothing)

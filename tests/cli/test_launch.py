@@ -218,6 +218,12 @@ def test_ctrl_c_stops_all_with_a_whole_checkpoint(pairs: str, tiny_model: str, t
     assert str(out) not in listed
 
 
+def test_a_process_that_was_killed_is_named() -> None:
+    assert str(start.Ended(-9, 1)) == "process 1 was killed by SIGKILL; perhaps memory ran out; --resume goes on"
+    assert start.Ended(-9, 1).exit_code == 137
+    assert (str(start.Ended(3)), start.Ended(3).exit_code) == ("", 3)
+
+
 # Fails in one process at the third step; started by hand, as any launcher starts it.
 _ONE_FAILS = """
 import os

@@ -10,7 +10,8 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from types import FrameType
@@ -28,15 +29,17 @@ CONFIGS = ("ddp", "fsdp2", "deepspeed-zero2", "deepspeed-zero3")
 
 
 class Ended(DivtoolError):
-    """The processes failed and have said why.
+    """A process failed, and has said why; or it was killed, which nobody has said.
 
     Args:
-        status: The status that the first of them ended with.
+        status: The status that the first of them ended with, or minus the signal that killed it.
+        rank: Which it was.
     """
 
-    def __init__(self, status: int) -> None:
-        super().__init__("")
-        self.exit_code = status
+    def __init__(self, status: int, rank: int = 0) -> None:
+        killed = f"process {rank} was killed by {signal.Signals(-status).name}" if status < 0 else ""
+        super().__init__(f"{killed}; perhaps memory ran out; --resume goes on" if killed else "")
+        self.exit_code = status if status > 0 else 128 - status
 
 
 def launch(config: str, processes: int | None, arguments: Sequence[str], source: str) -> None:
@@ -62,6 +65,8 @@ def launch(config: str, processes: int | None, arguments: Sequence[str], source:
             require_extra(module, "train")
         count = _count(known, processes)
         environment = {COMMAND: _joined(arguments)}
+        if known.get("use_cpu"):
+            environment["CUDA_VISIBLE_DEVICES"] = ""  # What the processes pick by themselves is a GPU.
         if source == "-":
             environment[INPUT] = stack.enter_context(_spooled())
         options = ["--config_file", path, "--num_processes", str(count), "--module"]
@@ -171,55 +176,55 @@ def _run(options: Sequence[str], environment: dict[str, str], count: int) -> Non
         DivtoolError: accelerate refuses the configuration.
         Ended: A process failed.
     """
+    import psutil
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    # A process that failed has said why.
-    for name in list(logging.root.manager.loggerDict):
-        if name.startswith(("torch.distributed", "accelerate")):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
     environment = _threads(count) | environment
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     args = launch_command_parser().parse_args(list(options))
     # Ctrl-C is passed on here, once: torch's own way would kill a process that takes long to write its checkpoint.
     args.signals_to_handle = "SIGTERM,SIGHUP,SIGQUIT"
-    handler = signal.signal(signal.SIGINT, _pass_on)
+    handler = signal.signal(signal.SIGINT, partial(_pass_on, psutil.Process()))
+    logging.disable(logging.CRITICAL)  # A process that failed has said why.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             launch_command(args)
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        raise Ended(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode) from None
+        rank, failure = error.get_first_failure()
+        raise Ended(failure.exitcode, rank) from None
     except SignalException as error:
         raise Ended(128 + int(error.sigval)) from None
     except (ValueError, ConnectionError, ImportError, AssertionError) as error:
         raise DivtoolError(f"--config: accelerate refuses it: {reason(error)}") from error
     finally:
+        logging.disable(logging.NOTSET)
         signal.signal(signal.SIGINT, handler)
         for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
 
 
 def _threads(count: int) -> dict[str, str]:
     """As many threads a process as there are cores for it; accelerate and torch would take one."""
     if "OMP_NUM_THREADS" in os.environ:
         return {}
-    return {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // count))}
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
 
 
-def _pass_on(number: int, frame: FrameType | None) -> None:
+def _pass_on(own: Any, number: int, frame: FrameType | None) -> None:
     """Ctrl-C for every process; they are not of the terminal's group.
 
     Raises:
         KeyboardInterrupt: None has been started yet.
     """
-    import psutil
-
-    children = psutil.Process().children()
+    children = own.children()
     if not children:
         raise KeyboardInterrupt
     for child in children:
-        child.send_signal(signal.SIGINT)
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGINT)

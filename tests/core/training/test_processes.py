@@ -228,6 +228,8 @@ def test_the_main_one_alone_speaks_and_writes(runs: Runs) -> None:
         if name == "ddpo":
             assert runs.ends[tag, 1][name]["notes"] == []
         assert runs.ends[tag, 0][name]["notes"]
+    known = json.loads((runs.folder / "ddpo-ddp" / "divtool_train.json").read_bytes())
+    assert (known["processes"], known["settings"]["batch_size"]) == (2, 2)
     left = {path.name for path in (runs.folder / "ddpo-ddp").iterdir()}
     assert left == {path.name for path in (runs.folder / "ddpo-one").iterdir()}
     assert [line["step"] for line in runs.log("ddpo-ddp")] == list(range(1, 13))
