@@ -76,7 +76,10 @@ def loads(rates: Mapping[str, float], options: argparse.Namespace) -> Iterator[L
     if options.tokens_a_second:
         tokens = count * options.tokens
         yield Load("sample", {"GPUs": tokens / options.tokens_a_second, "network": drawn}, prompts * 200, ids)
-    per_core = {"score, lexical": "lexical_responses_a_core_second", "score, semantic": "semantic_responses_a_core_second"}
+    per_core = {
+        "score, lexical": "lexical_responses_a_core_second",
+        "score, semantic": "semantic_responses_a_core_second",
+    }
     for name, rate in per_core.items():
         yield Load(name, {"cores": count / rates[rate], "network": drawn + scored}, drawn, ids)
     pairs = prompts * options.candidates
@@ -120,9 +123,7 @@ def planned(load: Load, rates: Mapping[str, float], options: argparse.Namespace)
     bound = max(seconds, key=lambda name: seconds[name])
     whole = seconds[bound] + alone + rates["seconds_to_start"]
     bound = "one machine" if alone > seconds[bound] else bound
-    return Plan(
-        load.name, bound, whole / _HOUR, shards, lost / _HOUR, load.driver, options.machines * whole / _HOUR
-    )
+    return Plan(load.name, bound, whole / _HOUR, shards, lost / _HOUR, load.driver, options.machines * whole / _HOUR)
 
 
 def read_rates(path: Path) -> dict[str, float]:
@@ -157,10 +158,20 @@ def table(plans: list[Plan], price: float | None) -> str:
     for plan in plans:
         cost = [f"{plan.machine_hours * price:,.0f}"] if price else []
         rows.append(
-            [plan.name, plan.bound, f"{plan.hours:,.2f}", f"{plan.shards:,}", f"{plan.lost:.2f}", f"{plan.driver / 1e9:.2f}", *cost]
+            [
+                plan.name,
+                plan.bound,
+                f"{plan.hours:,.2f}",
+                f"{plan.shards:,}",
+                f"{plan.lost:.2f}",
+                f"{plan.driver / 1e9:.2f}",
+                *cost,
+            ]
         )
     widths = [max(len(row[place]) for row in rows) for place in range(len(heads))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import typer
+
 from ..core.errors import UsageError
 from . import console, measure_table
+from . import engine_options as engines
 from . import eval_options as e
 from . import options as o
 from .sampling_bar import sampling_progress
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     responses: e.Responses = None,
     output: o.Output = "-",
     task: e.Task = "story",
@@ -73,6 +77,13 @@ def evaluate(
     resume: o.Resume = False,
     dry_run: e.DryRun = False,
     on_error: o.OnError = "stop",
+    engine: engines.Engine = "local",
+    ray_address: engines.RayAddress = None,
+    ray_workers: engines.RayWorkers = None,
+    worker_cpus: engines.WorkerCpus = None,
+    worker_gpus: engines.WorkerGpus = None,
+    shard_size: engines.ShardSize = None,
+    scratch: engines.Scratch = None,
 ) -> None:
     """Measure diversity, length and quality, with intervals over prompts.
 
@@ -162,6 +173,13 @@ def evaluate(
     _check_standard_input([*{source.file for source in lineup.every}, *named])
     if lineup.itself:
         console.warn("a run compared with itself")
+    if engines.on_cluster(context):
+        from .eval_cluster import eval_on_cluster
+
+        outcome, checks = eval_on_cluster(context, plans, lineup, task_options, qualities, demands, output)
+        _write_junit(junit, [outcome], checks)
+        _end(None, checks)
+        return
     sampling = SamplePlan(
         preset=preset,
         prompts=count,

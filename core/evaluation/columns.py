@@ -17,7 +17,7 @@ from .task import Reading, TaskMetric, Unit
 from .usable import LEAST, count, counts, rates_all
 from .values import mean
 
-Units = dict[str, float | None]
+Units = Mapping[str, float | None]
 
 # The metrics of single responses that have a truncated twin; of those of sets all have one.
 _TWINNED = frozenset({"ttr", "word_entropy", "compression_ratio", "dsi_lite"})
@@ -36,6 +36,7 @@ class Column:
         level: As in the metric catalog.
         null: When a value is null.
         null_share: Of a metric of single responses, the share for which it is null.
+        of: Of how many responses that is the share.
         used: By the names of the units, how many responses the value rests on; None for all of them.
         comparable: Whether the number is comparable with published ones.
         of_words: Whether it rests on word vectors.
@@ -52,6 +53,7 @@ class Column:
     level: Level = "response"
     null: str = ""
     null_share: float | None = None
+    of: int = 0
     used: Mapping[str, int] | None = None
     comparable: bool = False
     of_words: bool = False
@@ -190,6 +192,7 @@ class Columns:
             level=whole.level,
             null=f"under {LEAST} texts long enough, or {whole.null}",
             null_share=whole.null_share,
+            of=whole.of,
             used=whole.used,
         )
 
@@ -219,11 +222,13 @@ class Columns:
             return self._plain_set(metric, part.whole)
         if not counts(metric):
             return self._plain_set(metric, part.kept, least=LEAST)
-        units = {
-            p: count(self.groups, metric, records, lambda record: self.read(record).usable)
-            for p, records in part.whole.responses.items()
-        }
-        units = self._unless_empty(part.whole, units)
+        units = self._unless_empty(
+            part.whole,
+            {
+                p: count(self.groups, metric, records, lambda record: self.read(record).usable)
+                for p, records in part.whole.responses.items()
+            },
+        )
         definition = f"{self.define(metric)}; usable responses count, over all of a {self.unit}, {self._then}"
         return self._set_column(
             metric, metric.name, units, definition, metric.null, self._role(metric), _sizes(part.whole)
@@ -317,5 +322,6 @@ def _mean_column(
         level=metric.level,
         null=metric.null,
         null_share=every.count(None) / len(every) if every else None,
+        of=len(every),
         used={p: sum(value is not None for value in row) for p, row in values.items()},
     )

@@ -57,6 +57,10 @@ class Intake:
             self.groups.setdefault(prompt_id, {})[index, branch] = record
             self.models[str(record.get("model", "unknown"))] = None
 
+    def forget(self) -> None:
+        """Forget the responses, where a prompt is over and none comes back; counts and models stay."""
+        self.groups, self._seen, self._prompts = {}, {}, {}
+
     @property
     def notes(self) -> Iterator[str]:
         """What a reader must know of the records."""

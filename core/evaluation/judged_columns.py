@@ -63,6 +63,7 @@ def mean_column(
         null=null,
         used={p: sum(value is not None for value in own) for p, own in values.items()},
         more={"null_share": every.count(None) / len(every) if every else None},
+        of=len(every),
         note=note,
     )
 

@@ -107,7 +107,7 @@ class Measurer:
         pairs = paired(runs, baseline)
         if self.task.items:
             compared = [item_sides(self.task, sides) for sides in pairs]
-            return self._recorded(compared, lambda record, side, column: item_facts(column))
+            return self.recorded(compared, lambda record, side, column: item_facts(column))
         people = human_beside(human, pairs[0][-1], self.seed) if human is not None else ()
         if self.task.unit == "block":
             people = tuple(blocked(side) for side in people)
@@ -120,12 +120,17 @@ class Measurer:
         if people:
             compared.append((table.human(*people), None))
         compared += [(table.point(run), None) for run in points]
-        return replace(self._recorded(compared, table.facts), error=table.error)
+        return replace(self.recorded(compared, table.facts), error=table.error)
 
-    def _recorded(
+    def recorded(
         self, compared: Sequence[tuple[Side, Side | None]], facts: Callable[[Record, Side, Column], Record]
     ) -> Measured:
-        """Measure records, with what a row holds beside its numbers."""
+        """Measure records of columns.
+
+        Args:
+            compared: Each side, alone or beside its baseline's.
+            facts: What a row holds beside its numbers.
+        """
         records = rows(self.task.name, compared, seed=self.seed, margins=self.margins)
         columns = [(side, column) for side, _ in compared for column in side.columns]
         for record, (side, column) in zip(records, columns, strict=True):

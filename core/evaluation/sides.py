@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -75,8 +77,21 @@ def every_record(runs: Iterable[Run]) -> list[Record]:
 
 def word_limit(runs: Sequence[Run]) -> int:
     """How many words truncated twins keep: the 10th percentile over all runs, at least 5; one number for the call."""
-    lengths = [len(words(record["response"])) for record in every_record(runs)]
-    return max(_LEAST_TRUNCATION, int(np.quantile(lengths, _TRUNCATION_QUANTILE))) if lengths else _LEAST_TRUNCATION
+    return limit_of(Counter(len(words(record["response"])) for record in every_record(runs)))
+
+
+def limit_of(lengths: Mapping[int, int]) -> int:
+    """The same of texts of which it is known how many have so many words."""
+    if not lengths:
+        return _LEAST_TRUNCATION
+    sizes = sorted(lengths)
+    ends = np.cumsum([lengths[size] for size in sizes])
+    place = _TRUNCATION_QUANTILE * (int(ends[-1]) - 1)
+    low, high = (sizes[int(ends.searchsorted(rank, side="right"))] for rank in (int(place), math.ceil(place)))
+    # As NumPy's quantile, so that not even the rounding differs.
+    share = place - int(place)
+    between = low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+    return max(_LEAST_TRUNCATION, int(between))
 
 
 def cut_records(records: Iterable[Record], limit: int) -> dict[int, Record]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..jsonl import Record
 from ..metrics.catalog import METRICS
@@ -32,10 +32,40 @@ if TYPE_CHECKING:
 _REWARD = "reward_logit"
 
 
-class Table:
-    """The records of one call; features and values that several comparisons share are computed once."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the rows of a call depend on beside each prompt's own responses.
 
-    def __init__(self, plan: Measurer, pairs: Sequence[Sequence[Run]], points: Sequence[Run]) -> None:
+    Attributes:
+        mixed: Whether some responses are not usable.
+        rarefied: How many usable responses the side with the fewest has.
+        limit: How many words truncated twins keep, or "none".
+        many: Whether all sides have as many prompts as figures are published for.
+    """
+
+    mixed: bool
+    rarefied: int
+    limit: int | Literal["none"]
+    many: bool
+
+
+class Table:
+    """The records of one call; features and values that several comparisons share are computed once.
+
+    Args:
+        plan: What to measure.
+        pairs: Runs, each alone or before its baseline.
+        points: Runs that stand beside them.
+        frame: What is known of the whole, where these are a part of it.
+    """
+
+    def __init__(
+        self,
+        plan: Measurer,
+        pairs: Sequence[Sequence[Run]],
+        points: Sequence[Run],
+        frame: Frame | None = None,
+    ) -> None:
         self._plan = plan
         self._tools = plan.tools or Tools(Sources(embedder=plan.setup.embedder), supplied=plan.supplies.embed)
         records = list({id(record): record for sides in pairs for record in every_record(sides)}.values())
@@ -43,10 +73,8 @@ class Table:
         self._readings: dict[int, Reading] = {}
         self._read([*records, *placed])
         self._note = self._tools.note  # that of made responses is no one's concern
-        self._mixed = not all(self._usable(record) for record in records)
-        self._rarefied = min(filter(None, (self._n_usable(side) for sides in pairs for side in sides)), default=0)
-        limit = word_limit([kept_sides([side], self._usable)[0] for sides in pairs for side in sides])
-        self._limit = limit if plan.truncate == "auto" else plan.truncate
+        frame = frame or self._framed(pairs, records)
+        self._mixed, self._rarefied, self._limit = frame.mixed, frame.rarefied, frame.limit
         self._cuts = {} if self._limit == "none" else cut_records(records, self._limit)
         self._opinions = plan.quality.opinions(plan.task, [*records, *placed])
         rewards = plan.supplies.features.get(_REWARD) if _rated(plan.metrics) else None
@@ -62,7 +90,7 @@ class Table:
         rates = {id(record): rate(record) for record in [*records, *placed]}
         rates |= {id(cut): rates[whole] for whole, cut in self._cuts.items()}
         self._whole, self._cut, self._placed = self._groups(records, placed, rates)
-        self._published = self._as_published(pairs)
+        self._published = self._as_published(frame)
         self._facts: dict[int, Record] = {}
         self._human_note = ""
 
@@ -87,10 +115,22 @@ class Table:
         )
         return whole, cut, points
 
-    def _as_published(self, pairs: Sequence[Sequence[Run]]) -> frozenset[str]:
+    def _framed(self, pairs: Sequence[Sequence[Run]], records: Sequence[Record]) -> Frame:
+        task, truncate = self._plan.task, self._plan.truncate
+        sides = [side for pair in pairs for side in pair]
+        return Frame(
+            mixed=not all(self._usable(record) for record in records),
+            rarefied=min(filter(None, map(self._n_usable, sides)), default=0),
+            limit=word_limit([kept_sides([side], self._usable)[0] for side in sides])
+            if truncate == "auto"
+            else truncate,
+            many=all(len(side.responses) >= task.published_prompts for side in sides),
+        )
+
+    def _as_published(self, frame: Frame) -> frozenset[str]:
         """The metrics that are computed as for published figures: over all responses, to as many prompts."""
-        names, enough = self._setup.published, self._plan.task.published_prompts
-        if any(len(side.responses) < enough for sides in pairs for side in sides):
+        names = self._setup.published
+        if not frame.many:
             return frozenset()
         whole = {metric.name for metric in self._plan.metrics if rates_all(metric)} if self._mixed else names
         return frozenset(name if name in whole else f"{name}_all" for name in names)
@@ -128,9 +168,13 @@ class Table:
             self._facts[id(side)] = self._facts[id(twin)] = self._rates(side.run)
         return [(two[0], two[1] if len(two) == 2 else None) for two in (whole, twins) if two]
 
+    def read(self, run: Run) -> list[Reading]:
+        """What the task read in the responses of a run."""
+        return [self._readings[id(record)] for record in every_record([run])]
+
     def _rates(self, run: Run) -> Record:
         """What stands in every row of a run."""
-        readings = [self._readings[id(record)] for record in every_record([run])]
+        readings = self.read(run)
         prompts = {record.get("prompt_id") for record in every_record([run])}
         return {
             "parse_rate_strict": mean(reading.strict for reading in readings),
@@ -298,7 +342,7 @@ class Table:
         sides = []
         for side, usable, cut in zip(whole, kept, cut_sides(kept, self._cuts), strict=True):
             left_out = size(usable) - size(cut)
-            how = f"texts cut to {self._limit} words (tokenizer word), {left_out} responses left out for it"
+            how = how_cut(self._limit, left_out)
             columns = [make.twin(metric, cut, how, leads=leads) for metric in metrics]
             sides.append(Side(cut, columns, amount(cut, 0, self._plan.task.unit), side.mean_words))
         return sides
@@ -316,6 +360,16 @@ class Table:
 
     def _rewarded(self) -> bool:
         return self._plan.task.criteria is not None and any(m.takes == _REWARD for m in self._plan.metrics)
+
+
+def how_cut(limit: int | str, left_out: int) -> str:
+    """How texts were cut, for a definition.
+
+    Args:
+        limit: Words that are kept.
+        left_out: Responses that were too short.
+    """
+    return f"texts cut to {limit} words (tokenizer word), {left_out} responses left out for it"
 
 
 def _words(lengths: dict[str, float | None], tokenizer_name: str) -> Column:

@@ -96,6 +96,10 @@ class Parts:
             )
         return cls(f"{scratch or output.rstrip('/') + '.parts'}/")
 
+    def below(self, name: str) -> Parts:
+        """A place of its own below this one, for a run of several passes."""
+        return Parts(f"{self.folder}/{name}/")
+
     def clear(self) -> None:
         """Take all of it away."""
         places.remove(self.folder)
