@@ -204,6 +204,22 @@ def test_select_is_that_of_one_machine(
     assert not (tmp_path / "ray.jsonl.parts").exists()
 
 
+def test_eval_is_that_of_one_machine(
+    new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
+) -> None:
+    asked = ("--task", "pool", "--metrics", "self_bleu,ttr,unique_share", "--fail-under", "ttr=0.99")
+    local = new_divtool("eval", responses.name, *asked, "-o", "local.jsonl")
+    spread = new_divtool("eval", responses.name, *asked, "-o", "ray.jsonl", *engine, "--shard-size", "800KB")
+    assert (local.returncode, spread.returncode) == (3, 3), spread.stderr.decode()
+    assert b"left out, as all texts would have to be in one place: opening_share_run, reference rows" in spread.stderr
+    lines = [line for line in (tmp_path / "local.jsonl").read_bytes().splitlines() if b'"role":"reference"' not in line]
+    assert (tmp_path / "ray.jsonl").read_bytes().splitlines() == lines
+    assert not (tmp_path / "ray.jsonl.parts").exists()
+    refused = new_divtool("eval", responses.name, *asked, "--baseline", responses.name, "-o", "no.jsonl", *engine)
+    assert refused.returncode == 2
+    assert b"--baseline does not go with --engine ray" in refused.stderr
+
+
 def test_what_cannot_be_spread(new_divtool: Run, tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_bytes(b"{}\n")
     for options, said in (
