@@ -207,7 +207,7 @@ def test_select_is_that_of_one_machine(
 def test_eval_is_that_of_one_machine(
     new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
 ) -> None:
-    asked = ("--task", "pool", "--metrics", "self_bleu,ttr,unique_share", "--fail-under", "ttr=0.99")
+    asked = ("--task", "pool", "--metrics", "self_bleu,ttr,unique_share", "--fail-under", "pool.ttr=0.99")
     local = new_divtool("eval", responses.name, *asked, "-o", "local.jsonl")
     spread = new_divtool("eval", responses.name, *asked, "-o", "ray.jsonl", *engine, "--shard-size", "800KB")
     assert (local.returncode, spread.returncode) == (3, 3), spread.stderr.decode()
