@@ -3,9 +3,9 @@
     python benchmarks/scale.py --responses 1e9 --machines 50 --cores 32
 
 Rates stand in `benchmarks/scale_rates.json`, each with where it was measured; `--rates FILE` takes others, and what is
-not measured there (tokens a second of a GPU, a network, prices) is given by options. A stage is as slow as the slowest
-of what it shares: cores, GPUs, the network, or what one machine does alone at its end. Lost workers cost half a shard
-each on average; the last shards leave workers idle for half a shard.
+not measured there (tokens a second of a GPU, a network, prices) is given by options. A stage takes as long as the
+slowest of what it shares (cores or GPUs, the network), and then what one machine does alone at its end. Shards go round
+by round over the workers; a lost machine has done half a shard a worker in vain.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Load:
     Attributes:
         name: The stage.
         units: By what it takes of, how much in all: core seconds, GPU seconds, bytes moved, seconds of the driver.
-        size: Bytes of its input.
+        shards: How many parts its input has.
         driver: Bytes that the driver holds at the end.
     """
 
     name: str
     units: Mapping[str, float]
-    size: float
+    shards: int
     driver: float
 
 
@@ -75,13 +75,20 @@ def loads(rates: Mapping[str, float], options: argparse.Namespace) -> Iterator[L
     ids = prompts * rates["driver_bytes_a_prompt"]
     if options.tokens_a_second:
         tokens = count * options.tokens
-        yield Load("sample", {"GPUs": tokens / options.tokens_a_second, "network": drawn}, prompts * 200, ids)
+        yield Load(
+            "sample",
+            {"GPUs": tokens / options.tokens_a_second, "network": drawn},
+            _shards(prompts * options.prompt_bytes, options.sample_shard_size),
+            ids,
+        )
     per_core = {
         "score, lexical": "lexical_responses_a_core_second",
         "score, semantic": "semantic_responses_a_core_second",
     }
     for name, rate in per_core.items():
-        yield Load(name, {"cores": count / rates[rate], "network": drawn + scored}, drawn, ids)
+        yield Load(
+            name, {"cores": count / rates[rate], "network": drawn + scored}, _shards(drawn, options.shard_size), ids
+        )
     pairs = prompts * options.candidates
     yield Load(
         "select",
@@ -90,9 +97,13 @@ def loads(rates: Mapping[str, float], options: argparse.Namespace) -> Iterator[L
             "network": scored,
             "one machine": pairs / rates["candidates_a_driver_second"],
         },
-        scored,
+        _shards(scored, options.shard_size),
         ids + pairs * rates["driver_bytes_a_candidate"],
     )
+
+
+def _shards(size: float, each: float) -> int:
+    return max(1, math.ceil(size / each))
 
 
 def planned(load: Load, rates: Mapping[str, float], options: argparse.Namespace) -> Plan:
@@ -103,27 +114,26 @@ def planned(load: Load, rates: Mapping[str, float], options: argparse.Namespace)
         rates: As `read_rates` gives them.
         options: As the command's.
     """
-    shards = max(1, math.ceil(load.size / options.shard_size))
-    workers = options.machines * (options.gpus if "GPUs" in load.units else options.cores)
-    overhead = shards * rates["seconds_a_shard"]
-    have = {
-        "cores": options.machines * options.cores,
-        "GPUs": options.machines * max(options.gpus, 1),
-        "network": options.machines * options.network * 1e9 / 8,
-        "one machine": 1.0,
+    busy, each = ("GPUs", options.gpus) if "GPUs" in load.units else ("cores", options.cores)
+    each = max(each, 1)
+    workers = options.machines * each
+    seconds = {
+        "network": load.units["network"] / (options.machines * options.network * 1e9 / 8),
+        "one machine": load.units.get("one machine", 0.0),
     }
-    seconds = {name: amount / have[name] for name, amount in load.units.items()}
-    busy = "GPUs" if "GPUs" in seconds else "cores"
-    seconds[busy] += overhead / max(workers, 1)
-    # Half a shard of a worker's time: what the last ones leave idle, and what a lost worker has done in vain.
-    half = seconds[busy] * workers / shards / 2
-    lost = options.failures * options.machines * seconds[busy] / (24 * _HOUR) * half * workers / options.machines
-    seconds[busy] += half + lost / max(workers, 1)
+    # Shards go round by round, and the last round leaves workers idle.
+    shard = load.units[busy] / load.shards + rates["seconds_a_shard"]
+    spent = math.ceil(load.shards / workers) * shard
+    # A lost machine has done half a shard a worker in vain.
+    lost = options.failures * options.machines * spent / (24 * _HOUR) * each * shard / 2
+    seconds[busy] = spent + lost / workers
     alone = seconds.pop("one machine", 0.0)
     bound = max(seconds, key=lambda name: seconds[name])
     whole = seconds[bound] + alone + rates["seconds_to_start"]
     bound = "one machine" if alone > seconds[bound] else bound
-    return Plan(load.name, bound, whole / _HOUR, shards, lost / _HOUR, load.driver, options.machines * whole / _HOUR)
+    return Plan(
+        load.name, bound, whole / _HOUR, load.shards, lost / _HOUR, load.driver, options.machines * whole / _HOUR
+    )
 
 
 def read_rates(path: Path) -> dict[str, float]:
@@ -184,7 +194,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--responses", type=float, default=1e9)
     add("--per-prompt", type=float, default=10, help="responses a prompt")
-    add("--candidates", type=float, default=2, help="pairs a prompt that pass the rules of select")
+    add("--candidates", type=float, default=20, help="pairs a prompt that pass the rules of select")
     add("--tokens", type=float, default=200, help="tokens a response")
     add("--machines", type=int, default=1)
     add("--cores", type=int, default=32, help="cores a machine")
@@ -193,6 +203,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add("--network", type=float, default=10, help="gigabits a second and machine")
     add("--failures", type=float, default=0.0, help="losses a machine and day")
     add("--shard-size", type=float, default=32e6, help="bytes")
+    add("--sample-shard-size", type=float, default=64e3, help="bytes of prompts")
+    add("--prompt-bytes", type=float, default=200, help="bytes a prompt")
     add("--price", type=float, help="of a machine and hour, in any currency")
     add("--rates", type=Path, default=_RATES)
     return parser.parse_args(arguments)
