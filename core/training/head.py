@@ -83,7 +83,7 @@ def compact_forward(base: Any, wanted: Tensor, labels: Tensor, *, spread: bool) 
     own = {layer: layer.__dict__.get("forward") for layer in (base, head)}
 
     def forward(**fields: Any) -> Any:
-        # PEFT fills in what it was not given.
+        # A PEFT model passes on None for what it was not given.
         given = {key: value for key, value in fields.items() if value is not None}
         return head(base.base_model(**given).last_hidden_state[:, :-1][wanted])
 
