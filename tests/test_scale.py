@@ -91,18 +91,7 @@ def test_sampling_needs_a_rate(scale: Any, rates: dict[str, float]) -> None:
 def test_as_a_command(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--price", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[0].split() == [
-        "stage",
-        "bound",
-        "by",
-        "hours",
-        "shards",
-        "hours",
-        "lost",
-        "driver,",
-        "GB",
-        "cost",
-    ]
+    assert done.stdout.splitlines()[0].endswith("hours lost  driver, GB  cost")
     assert len(done.stdout.splitlines()) == 4
     rates = json.loads(SCRIPT.with_name("scale_rates.json").read_text())
     assert all({"value", "unit", "source"} == rate.keys() for rate in rates.values())
