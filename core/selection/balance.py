@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .exact import ExactSum
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -39,29 +42,116 @@ class Candidates:
     rejected: Ints
     dlen: Floats
     gaps: Floats
-    gap: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "gap", _scaled(self.gaps))
+    gap: Floats
 
     def __len__(self) -> int:
         return len(self.prompt)
 
+    def take(self, places: Ints | NDArray[np.bool_]) -> Candidates:
+        """Some of them."""
+        return Candidates(*(getattr(self, column.name)[places] for column in fields(self)))
 
-def _scaled(gaps: Floats) -> Floats:
-    if not gaps.size:
-        return np.zeros(len(gaps))
-    spread = gaps.std(axis=0)
-    told = spread > _NO_SPREAD * np.abs(gaps).max(axis=0)
-    scaled: Floats = (gaps / np.where(told, spread, 1.0)).mean(axis=1)
-    return scaled
+    def behind(self, others: Candidates) -> Candidates:
+        """Others, and these behind them."""
+        columns = (column.name for column in fields(self))
+        return Candidates(*(np.concatenate([getattr(others, name), getattr(self, name)]) for name in columns))
+
+
+Blocks = Callable[[], Iterable[Candidates]]
+
+
+class Pool:
+    """All candidates of a run, of which one block is in memory at a time.
+
+    Args:
+        blocks: Gives the candidates, those of one prompt together; called once for each choice. What their `gap` holds
+            is not looked at.
+    """
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self._size, self._longest = 0, 0.0
+        self._spread = self._measured()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def _measured(self) -> Floats:
+        """What each metric's rises are divided by, [metrics]; sums are exact, so that no order of blocks is told."""
+        sums: list[ExactSum] = []
+        largest: Floats = np.zeros(0)
+        for block in self._blocks():
+            sums = sums or [ExactSum() for _ in range(block.gaps.shape[1])]
+            self._size += len(block)
+            self._longest = max(self._longest, float(np.abs(block.dlen).max(initial=0.0)))
+            largest = np.maximum(largest if len(largest) else 0.0, np.abs(block.gaps).max(axis=0, initial=0.0))
+            for total, column in zip(sums, block.gaps.T, strict=True):
+                total.add(column)
+        means = [total.over(self._size) for total in sums]
+        squares = [ExactSum() for _ in sums]
+        for block in self._blocks():
+            for total, mean, column in zip(squares, means, block.gaps.T, strict=True):
+                total.add((column - mean) ** 2)
+        spread = np.sqrt([total.over(self._size) for total in squares])
+        return np.where(spread > _NO_SPREAD * largest, spread, 1.0) if sums else np.zeros(0)
+
+    def scaled(self) -> Iterator[Candidates]:
+        """The blocks, with the gap of each candidate."""
+        for block in self._blocks():
+            gap = (block.gaps / self._spread).mean(axis=1) if block.gaps.size else np.zeros(len(block))
+            yield replace(block, gap=gap)
+
+    def best(self, pairs: int, per_prompt: int, multiplier: float) -> Candidates:
+        """The best candidates by gap - multiplier * dlen: so many a prompt, so many in all, best first.
+
+        Ties go to the smaller |dlen|, then to the lower sample_index; between prompts to the lower prompt_id.
+        """
+        found: Candidates | None = None
+        for block in self.scaled():
+            own = block.take(choose(block, pairs, per_prompt, multiplier))
+            found = own if found is None else _ranked(own.behind(found), pairs, multiplier)
+        return found if found is not None else _NONE
+
+    def balanced(self, pairs: int, per_prompt: int, tolerance: float, limit: float) -> tuple[Candidates, float]:
+        """The choice whose mean dlen is within `limit` of zero, and the multiplier that gave it.
+
+        The mean cannot rise with the multiplier, since each choice maximises a score that is linear in it; so the
+        multiplier is found by bisection. Where no multiplier reaches the limit, the one with the nearest mean is taken.
+
+        Args:
+            pairs: Most pairs.
+            per_prompt: Most pairs a prompt.
+            tolerance: Largest |dlen| that is allowed; sets the first step.
+            limit: The mean to reach.
+        """
+
+        def at(multiplier: float) -> _Choice:
+            picked = self.best(pairs, per_prompt, multiplier)
+            return _Choice(multiplier, picked, float(picked.dlen.mean()) if len(picked) else 0.0)
+
+        start = at(0.0)
+        if abs(start.mean) <= limit:
+            return start.picked, 0.0
+        # The tolerance may be infinite, the candidates' differences are not.
+        step = 1 / min(tolerance, self._longest)
+        inner, outer = start, at(float(np.copysign(step, start.mean)))
+        for _ in range(_DOUBLINGS):
+            if outer.mean * start.mean <= 0:
+                break
+            inner, outer = outer, at(2 * outer.multiplier)
+        # Of equal means the first: where nothing helps, the multiplier stays 0.
+        nearest = min(start, inner, outer, key=_off_zero)
+        for _ in range(_BISECTIONS if outer.mean * start.mean <= 0 else 0):
+            if abs(nearest.mean) <= limit:
+                break
+            middle = at((inner.multiplier + outer.multiplier) / 2)
+            nearest = min(nearest, middle, key=_off_zero)
+            inner, outer = (middle, outer) if middle.mean * start.mean > 0 else (inner, middle)
+        return nearest.picked, nearest.multiplier
 
 
 def choose(candidates: Candidates, pairs: int, per_prompt: int, multiplier: float) -> Ints:
-    """The best candidates by gap - multiplier * dlen: so many a prompt, so many in all, best first.
-
-    Ties go to the smaller |dlen|, then to the lower sample_index; between prompts to the lower prompt_id.
-    """
+    """Of candidates that are all in memory, the places of those that `Pool.best` takes."""
     value = candidates.gap - multiplier * candidates.dlen
     order = np.lexsort((candidates.rejected, candidates.chosen, np.abs(candidates.dlen), -value))
     if per_prompt == 1:
@@ -71,6 +161,12 @@ def choose(candidates: Candidates, pairs: int, per_prompt: int, multiplier: floa
         best = _several(candidates, order, per_prompt)
     ranked = best[np.lexsort((candidates.rank[best], -value[best]))]
     return ranked[:pairs]
+
+
+def _ranked(best: Candidates, pairs: int, multiplier: float) -> Candidates:
+    """The first so many, those of a prompt being chosen already."""
+    order = np.lexsort((best.rank, multiplier * best.dlen - best.gap))
+    return best.take(order[:pairs])
 
 
 def _several(candidates: Candidates, order: Ints, per_prompt: int) -> Ints:
@@ -86,56 +182,21 @@ def _several(candidates: Candidates, order: Ints, per_prompt: int) -> Ints:
     return np.concatenate(best)
 
 
-def balanced(candidates: Candidates, pairs: int, per_prompt: int, tolerance: float, limit: float) -> tuple[Ints, float]:
-    """The choice whose mean dlen is within `limit` of zero, and the multiplier that gave it.
-
-    The mean cannot rise with the multiplier, since each choice maximises a score that is linear in it; so the
-    multiplier is found by bisection. Where no multiplier reaches the limit, the one with the nearest mean is taken.
-
-    Args:
-        candidates: What to choose from.
-        pairs: Most pairs.
-        per_prompt: Most pairs a prompt.
-        tolerance: Largest |dlen| that is allowed; sets the first step.
-        limit: The mean to reach.
-    """
-
-    def at(multiplier: float) -> _Choice:
-        picked = choose(candidates, pairs, per_prompt, multiplier)
-        return _Choice(multiplier, picked, float(candidates.dlen[picked].mean()) if len(picked) else 0.0)
-
-    start = at(0.0)
-    if abs(start.mean) <= limit:
-        return start.picked, 0.0
-    # The tolerance may be infinite, the candidates' differences are not.
-    step = 1 / min(tolerance, float(np.abs(candidates.dlen).max()))
-    inner, outer = start, at(float(np.copysign(step, start.mean)))
-    for _ in range(_DOUBLINGS):
-        if outer.mean * start.mean <= 0:
-            break
-        inner, outer = outer, at(2 * outer.multiplier)
-    # Of equal means the first: where nothing helps, the multiplier stays 0.
-    nearest = min(start, inner, outer, key=_off_zero)
-    for _ in range(_BISECTIONS if outer.mean * start.mean <= 0 else 0):
-        if abs(nearest.mean) <= limit:
-            break
-        middle = at((inner.multiplier + outer.multiplier) / 2)
-        nearest = min(nearest, middle, key=_off_zero)
-        inner, outer = (middle, outer) if middle.mean * start.mean > 0 else (inner, middle)
-    return nearest.picked, nearest.multiplier
-
-
 @dataclass(frozen=True, slots=True)
 class _Choice:
     """What one multiplier chooses."""
 
     multiplier: float
-    picked: Ints
+    picked: Candidates
     mean: float
 
 
 def _off_zero(choice: _Choice) -> float:
     return abs(choice.mean)
+
+
+_NO_PLACES, _NO_NUMBERS = np.empty(0, dtype=np.int64), np.empty(0)
+_NONE = Candidates(_NO_PLACES, _NO_PLACES, _NO_PLACES, _NO_PLACES, _NO_NUMBERS, np.empty((0, 0)), _NO_NUMBERS)
 
 
 def trimmed(dlen: Floats, gap: Floats, limit: float) -> NDArray[np.bool_]:

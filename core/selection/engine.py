@@ -16,7 +16,7 @@ from ..draws import generator
 from ..jsonl import Record
 from ..metrics.text import tokenizer
 from .audit import LENGTH_LIMITS
-from .balance import BALANCED_SHARE, Candidates, Ints, balanced, choose, trimmed
+from .balance import BALANCED_SHARE, Candidates, Pool, trimmed
 from .clean import Response
 from .funnel import Funnel
 from .intake import Intake
@@ -70,36 +70,35 @@ class Engine:
         """
         intake = self._intake
         needs = intake.finished().needs
-        candidates = intake.columns.candidates(intake.within_quantile(), intake.spool.ranks())
-        kept, multiplier = self._chosen(candidates)
-        kept = self._without_length_tail(candidates, self._without_near_duplicates(candidates, kept))
-        in_order = kept[np.argsort(candidates.prompt[kept], kind="stable")]
+        kept, multiplier = self._chosen(intake.pool())
+        kept = self._without_length_tail(self._without_near_duplicates(kept))
+        in_order = kept.take(np.argsort(kept.prompt, kind="stable"))
         return Selection(
             self._funnel,
             intake.warnings(),
             multiplier,
             needs,
             intake.truncated_share(),
-            lambda: self._pairs(candidates, in_order, needs),
+            lambda: self._pairs(in_order, needs),
         )
 
-    def _chosen(self, candidates: Candidates) -> tuple[Ints, float]:
+    def _chosen(self, pool: Pool) -> tuple[Candidates, float]:
         options = self._options
         if self._recipe.length_rules and options.balance:
-            kept, multiplier = balanced(
-                candidates, options.pairs, options.per_prompt, options.length_tolerance, self._mean_limit()
+            kept, multiplier = pool.balanced(
+                options.pairs, options.per_prompt, options.length_tolerance, self._mean_limit()
             )
         else:
-            kept, multiplier = choose(candidates, options.pairs, options.per_prompt, 0.0), 0.0
+            kept, multiplier = pool.best(options.pairs, options.per_prompt, 0.0), 0.0
         stage = self._funnel.stage("best of each prompt", "candidates")
-        stage.enter(len(candidates))
-        stage.drop("a better one of its prompt, or beyond --pairs", len(candidates) - len(kept))
+        stage.enter(len(pool))
+        stage.drop("a better one of its prompt, or beyond --pairs", len(pool) - len(kept))
         return kept, multiplier
 
     def _mean_limit(self) -> float:
         return BALANCED_SHARE * LENGTH_LIMITS[self._options.length_unit]
 
-    def _without_near_duplicates(self, candidates: Candidates, ranked: Ints) -> Ints:
+    def _without_near_duplicates(self, ranked: Candidates) -> Candidates:
         """Leave out a pair whose chosen text nearly repeats a higher-ranked one's."""
         if not self._recipe.compares:
             return ranked
@@ -107,31 +106,30 @@ class Engine:
         stage.enter(len(ranked))
         seen = SeenTexts()
         kept = []
-        for place in ranked.tolist():
-            if seen.repeats(self._side(candidates.prompt[place], candidates.chosen[place]).fivegrams):
+        for place in range(len(ranked)):
+            if seen.repeats(self._side(ranked.prompt[place], ranked.chosen[place]).fivegrams):
                 stage.drop("the chosen text repeats that of a better pair")
             else:
                 kept.append(place)
-        return np.array(kept, dtype=np.int64)
+        return ranked.take(np.array(kept, dtype=np.int64))
 
-    def _without_length_tail(self, candidates: Candidates, kept: Ints) -> Ints:
+    def _without_length_tail(self, kept: Candidates) -> Candidates:
         if not self._recipe.length_rules:
             return kept
         stage = self._funnel.stage("trim", "pairs")
         stage.enter(len(kept))
-        mask = trimmed(candidates.dlen[kept], candidates.gap[kept], self._mean_limit())
+        mask = trimmed(kept.dlen, kept.gap, self._mean_limit())
         stage.drop("pulls the mean length", int((~mask).sum()))
-        return kept[mask]
+        return kept.take(mask)
 
-    def _pairs(self, candidates: Candidates, kept: Ints, needs: Needs) -> Iterator[Record]:
+    def _pairs(self, kept: Candidates, needs: Needs) -> Iterator[Record]:
         # Without diversity metrics, the only rise is that of what best and worst were picked by.
         names = needs.diversity or needs.all
-        for place in kept.tolist():
-            prompt = candidates.prompt[place]
-            chosen = self._side(prompt, candidates.chosen[place])
-            rejected = self._side(prompt, candidates.rejected[place])
-            gaps = dict(zip(names, candidates.gaps[place].tolist(), strict=True))
-            gap = float(candidates.gap[place])
+        for place in range(len(kept)):
+            chosen = self._side(kept.prompt[place], kept.chosen[place])
+            rejected = self._side(kept.prompt[place], kept.rejected[place])
+            gaps = dict(zip(names, kept.gaps[place].tolist(), strict=True))
+            gap = float(kept.gap[place])
             yield pair_record(
                 self._method, chosen, rejected, gap, gaps, unit=self._options.length_unit, swap=self._swapped(chosen)
             )

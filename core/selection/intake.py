@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DivtoolError
 from ..jsonl import Row
 from ..metrics.text import tokenizer
 from ..passes import Store
+from .balance import Pool
 from .clean import TRUNCATED, Cleaner, Response
 from .funnel import Funnel
 from .kept import extend, keep_arrays, keep_state, kept_arrays, kept_state
@@ -123,16 +124,16 @@ class Intake:
             )
         return self._rules
 
-    def within_quantile(self) -> NDArray[np.bool_]:
-        """Which candidates reach the run's quantile of quality, [candidates]."""
-        rules = self.finished()
-        bar = self.columns.bar
+    def pool(self) -> Pool:
+        """The candidates that reach the run's quantile of quality."""
+        rules, ranks = self.finished(), self.spool.ranks()
         if not rules.quantile or not self._quality:
-            return np.ones(len(bar), dtype=bool)
-        keep: NDArray[np.bool_] = bar >= np.quantile(np.array(self._quality), rules.quantile)
+            return Pool(partial(self.columns.blocks, None, ranks))
+        bar = float(np.quantile(np.asarray(self._quality), rules.quantile))
+        found = Pool(partial(self.columns.blocks, bar, ranks))
         reason = f"{rules.needs.quality or rules.needs.gate} among the run's worst {rules.quantile:.0%}"
-        self.funnel.stage("quality", "candidates").drop(reason, int((~keep).sum()))
-        return keep
+        self.funnel.stage("quality", "candidates").drop(reason, len(self.columns) - len(found))
+        return found
 
     def warnings(self) -> list[str]:
         """Lines for people on what was read."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from .pieces import Pieces
 from .proposals import Proposed
 
 _RECORDS = "records.jsonl"
+_BLOCK = 1 << 17  # candidates
 
 
 class Spool:
@@ -66,14 +70,19 @@ class Spool:
 
 
 class Columns:
-    """The numbers of each candidate that passed the rules on one pair, in flat arrays."""
+    """The numbers of each candidate that passed the rules on one pair: here in flat arrays, of other parts on disk.
+
+    A block of them is in memory at a time, however many there are.
+    """
 
     def __init__(self) -> None:
         self._prompt, self._chosen, self._rejected = array("i"), array("i"), array("i")
         self._dlen, self._bar, self._gaps = array("d"), array("d"), array("d")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._parts = self._absorbed = 0
 
     def __len__(self) -> int:
-        return len(self._prompt)
+        return self._absorbed + len(self._prompt)
 
     def add(self, prompt: int, pair: Proposed, chosen: int, rejected: int) -> None:
         """Keep a candidate: the number of its prompt, and the places of its sides among the prompt's records."""
@@ -86,7 +95,8 @@ class Columns:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What there is, to be kept."""
-        return {name: np.array(column) for name, column in self._named().items()}
+        parts = list(self._every())
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def absorb(self, arrays: Mapping[str, NDArray[Any]], before: int) -> None:
         """Add the candidates of another part.
@@ -95,41 +105,60 @@ class Columns:
             arrays: As `arrays` gave them there.
             before: How many prompts there were before.
         """
-        for name, column in self._named().items():
-            extend(column, arrays[name] + (before if name == "prompt" else 0))
+        if not len(arrays["prompt"]):
+            return
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="divtool-")
+        moved = {name: arrays[name] for name in self._own()} | {"prompt": arrays["prompt"] + before}
+        np.savez(self._part(self._parts), allow_pickle=False, **moved)
+        self._parts += 1
+        self._absorbed += len(arrays["prompt"])
 
-    def _named(self) -> dict[str, array[Any]]:
-        return {
-            "prompt": self._prompt,
-            "chosen": self._chosen,
-            "rejected": self._rejected,
-            "dlen": self._dlen,
-            "bar": self._bar,
-            "gaps": self._gaps,
-        }
+    def _part(self, number: int) -> str:
+        assert self._folder is not None, "made with the first part"
+        return os.path.join(self._folder.name, f"{number}.npz")
 
-    @property
-    def bar(self) -> NDArray[np.float64]:
-        """What is held against the run's quantile of quality, [candidates]."""
-        return np.array(self._bar)
+    def _every(self) -> Iterator[dict[str, NDArray[Any]]]:
+        """The arrays here, then those of each part."""
+        yield self._own()
+        for number in range(self._parts):
+            with np.load(self._part(number), allow_pickle=False) as found:
+                yield dict(found)
 
-    def candidates(self, keep: NDArray[np.bool_], ranks: NDArray[np.int64]) -> Candidates:
-        """Those of a mask, in an order that does not hang on the order of the input.
+    def _own(self) -> dict[str, NDArray[Any]]:
+        columns = {
+            "prompt": self._prompt, "chosen": self._chosen, "rejected": self._rejected, "dlen": self._dlen,
+            "bar": self._bar, "gaps": self._gaps,
+        }  # fmt: skip
+        return {name: np.asarray(column) for name, column in columns.items()}
+
+    def blocks(self, bar: float | None, ranks: NDArray[np.int64]) -> Iterator[Candidates]:
+        """The candidates, those of one prompt in one block.
 
         Args:
-            keep: Which candidates, [candidates].
+            bar: What a candidate must reach of the run's quantile of quality; None for no such rule.
             ranks: The rank of each prompt's id, [prompts].
         """
-        prompt, chosen, rejected = (
-            np.array(column, dtype=np.int64)[keep] for column in (self._prompt, self._chosen, self._rejected)
-        )
-        order = np.lexsort((rejected, chosen, ranks[prompt]))
-        width = len(self._gaps) // max(len(self), 1)
-        return Candidates(
-            prompt=prompt[order],
-            rank=ranks[prompt][order],
-            chosen=chosen[order],
-            rejected=rejected[order],
-            dlen=np.array(self._dlen)[keep][order],
-            gaps=np.array(self._gaps).reshape(len(self), width)[keep][order],
-        )
+        for part in self._every():
+            prompts = part["prompt"]
+            if not len(prompts):
+                continue
+            starts = np.flatnonzero(np.diff(prompts, prepend=-1))
+            # At the first prompt that begins behind each so many candidates.
+            cuts = [0, *starts[np.flatnonzero(np.diff(starts // _BLOCK)) + 1].tolist(), len(prompts)]
+            for start, end in pairwise(cuts):
+                yield _block(part, start, end, bar, ranks)
+
+
+def _block(
+    part: Mapping[str, NDArray[Any]], start: int, end: int, bar: float | None, ranks: NDArray[np.int64]
+) -> Candidates:
+    keep = slice(None) if bar is None else part["bar"][start:end] >= bar
+    prompt, chosen, rejected = (
+        part[name][start:end][keep].astype(np.int64) for name in ("prompt", "chosen", "rejected")
+    )
+    gaps = part["gaps"].reshape(len(part["prompt"]), -1)[start:end]
+    dlen = part["dlen"][start:end][keep]
+    return Candidates(
+        prompt=prompt, rank=ranks[prompt], chosen=chosen, rejected=rejected, dlen=dlen, gaps=gaps[keep], gap=dlen
+    )

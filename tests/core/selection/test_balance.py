@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from divtool.core.selection.balance import Candidates, balanced, choose, trimmed
+from divtool.core.selection.balance import Candidates, Pool, choose, trimmed
+from divtool.core.selection.exact import ExactSum
 
 
 def made(prompt: Any, dlen: Any, gap: Any, **columns: Any) -> Candidates:
@@ -19,13 +21,20 @@ def made(prompt: Any, dlen: Any, gap: Any, **columns: Any) -> Candidates:
     prompts = np.asarray(prompt, dtype=np.int64)
     zeros = np.zeros(len(prompts), dtype=np.int64)
     places = {name: np.asarray(columns.get(name, zeros), dtype=np.int64) for name in ("chosen", "rejected")}
-    return Candidates(
+    raw = Candidates(
         prompt=prompts,
         rank=np.asarray(columns.get("rank", prompts), dtype=np.int64),
         dlen=np.asarray(dlen, dtype=np.float64),
-        gaps=np.asarray(gap, dtype=np.float64).reshape(len(prompts), -1),
+        gaps=np.asarray(gap, dtype=np.float64).reshape(len(prompts), -1 if len(prompts) else 0),
+        gap=np.empty(len(prompts)),
         **places,
     )
+    return next(Pool(lambda: [raw]).scaled())
+
+
+def balanced(candidates: Candidates, *arguments: Any) -> tuple[Candidates, float]:
+    """The balanced choice of candidates that are one block."""
+    return Pool(lambda: [candidates]).balanced(*arguments)
 
 
 # Rule 6
@@ -46,8 +55,8 @@ def test_a_metric_without_spread_counts_as_it_is() -> None:
 
 
 def test_no_candidates_and_no_metrics() -> None:
-    empty = Candidates(*(np.empty(0, dtype=np.int64) for _ in range(4)), np.empty(0), np.empty((0, 0)))
-    assert balanced(empty, 10, 1, 5.0, 0.25)[0].tolist() == []
+    empty = made([], [], np.empty((0, 0)))
+    assert len(balanced(empty, 10, 1, 5.0, 0.25)[0]) == len(Pool(list).best(10, 1, 0.0)) == 0
     assert choose(made([4, 2], [0, 0], np.empty((2, 0))), 10, 1, 0.0).tolist() == [1, 0]
 
 
@@ -99,37 +108,37 @@ def test_balance_costs_little_of_the_gap(seed: int) -> None:
     plain = choose(candidates, 1000, 1, 0.0)
     kept, multiplier = balanced(candidates, 1000, 1, 5.0, 0.25)
     assert candidates.dlen[plain].mean() < -1
-    assert abs(candidates.dlen[kept].mean()) <= 0.25
+    assert abs(kept.dlen.mean()) <= 0.25
     assert multiplier < 0
-    assert candidates.gap[kept].mean() >= 0.85 * candidates.gap[plain].mean()
+    assert kept.gap.mean() >= 0.85 * candidates.gap[plain].mean()
     assert len(kept) == 1000
 
 
 def test_what_is_balanced_stays_as_it_is() -> None:
     candidates = made([0, 1, 2], [1, 0, -1], [3, 2, 1])
     kept, multiplier = balanced(candidates, 3, 1, 5.0, 0.25)
-    assert (kept.tolist(), multiplier) == ([0, 1, 2], 0.0)
+    assert (kept.prompt.tolist(), multiplier) == ([0, 1, 2], 0.0)
 
 
 @pytest.mark.parametrize("dlen", [2.0, -2.0])
 def test_where_nothing_helps_the_multiplier_stays_zero(dlen: float) -> None:
     candidates = made(np.arange(9), [dlen] * 9, np.arange(9))
     kept, multiplier = balanced(candidates, 4, 1, 5.0, 0.25)
-    assert (kept.tolist(), multiplier) == ([8, 7, 6, 5], 0.0)
+    assert (kept.prompt.tolist(), multiplier) == ([8, 7, 6, 5], 0.0)
 
 
 @pytest.mark.parametrize("tolerance", [1e-9, 5.0, float("inf")])
 def test_the_bracket_grows_from_any_tolerance(tolerance: float) -> None:
     candidates = simulated(5, 600)
     kept, _ = balanced(candidates, 200, 1, tolerance, 0.25)
-    assert abs(candidates.dlen[kept].mean()) <= 0.25
+    assert abs(kept.dlen.mean()) <= 0.25
 
 
 def test_a_mean_that_jumps_over_zero_gives_the_nearer_side() -> None:
     # One prompt, 3 words longer or 2 shorter: no multiplier gives 0.
     candidates = made([0, 0], [3, -2], [5, 1])
     kept, multiplier = balanced(candidates, 1, 1, 5.0, 0.25)
-    assert kept.tolist() == [1]
+    assert kept.dlen.tolist() == [-2]
     assert multiplier > 0
 
 
@@ -169,6 +178,40 @@ def test_the_order_of_the_candidates_plays_no_part(pool: tuple[Candidates, int],
     for multiplier in (-0.5, 0.0, 0.5):
         first, second = (c.chosen[choose(c, pairs, 1, multiplier)].tolist() for c in (one, other))
         assert first == second
+
+
+@settings(deadline=None)
+@given(pools(), st.integers(1, 3), st.randoms())
+def test_blocks_choose_what_one_block_chooses(pool: tuple[Candidates, int], per_prompt: int, rng: Any) -> None:
+    candidates, pairs = pool
+    n = len(candidates)
+    own = made(candidates.prompt, candidates.dlen, candidates.gaps, chosen=np.arange(n), rejected=n + np.arange(n))
+    of_block = {prompt: rng.randrange(4) for prompt in range(10)}
+    place = np.array([of_block[prompt] for prompt in own.prompt.tolist()])
+    blocks = [own.take(place == number) for number in range(4)]
+    whole, parts = Pool(lambda: [own]), Pool(lambda: iter(blocks))
+    assert len(whole) == len(parts) == n
+    for multiplier in (-0.5, 0.0, 0.5):
+        one, other = (p.best(pairs, per_prompt, multiplier) for p in (whole, parts))
+        assert one.chosen.tolist() == other.chosen.tolist()
+        assert one.gap.tolist() == other.gap.tolist()
+    one, other = (p.balanced(pairs, per_prompt, 5.0, 0.25) for p in (whole, parts))
+    assert one[0].chosen.tolist() == other[0].chosen.tolist()
+    assert one[1] == other[1]
+
+
+_NUMBERS = st.lists(st.floats(-1e300, 1e300, allow_subnormal=True), max_size=30)
+
+
+@given(_NUMBERS, st.randoms())
+def test_sums_are_exact(numbers: list[float], rng: Any) -> None:
+    order = rng.sample(numbers, len(numbers))
+    one, other = ExactSum(), ExactSum()
+    one.add(np.array(numbers))
+    for start in range(0, len(order), 3):
+        other.add(np.array(order[start : start + 3]))
+    exact = float(sum(map(Fraction, numbers), Fraction()))
+    assert one.over(1) == other.over(1) == exact
 
 
 # Rule 9
