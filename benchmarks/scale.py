@@ -98,7 +98,7 @@ def loads(rates: Mapping[str, float], options: argparse.Namespace) -> Iterator[L
             "one machine": pairs / rates["candidates_a_driver_second"],
         },
         _shards(scored, options.shard_size),
-        ids + pairs * rates["driver_bytes_a_candidate"],
+        ids + prompts * rates["driver_bytes_a_selected_prompt"],
     )
 
 

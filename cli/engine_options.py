@@ -75,7 +75,7 @@ NAMES = frozenset(
 # What the records do not depend on, in no command.
 _ELSEWHERE = NAMES | {
     "output", "workers", "responses", "scored", "prompts", "report", "summary", "save_deciles", "batch_size", "device",
-    "embedding_cache",
+    "embedding_cache", "on_error",
 }  # fmt: skip
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")

@@ -31,7 +31,7 @@ def rates() -> dict[str, float]:
     return {
         "bytes_a_response": 1000, "bytes_a_scored_response": 1000, "lexical_responses_a_core_second": 1000,
         "semantic_responses_a_core_second": 10, "select_responses_a_core_second": 1000,
-        "candidates_a_driver_second": 1000, "driver_bytes_a_candidate": 100, "driver_bytes_a_prompt": 8,
+        "candidates_a_driver_second": 1000, "driver_bytes_a_selected_prompt": 100, "driver_bytes_a_prompt": 8,
         "seconds_to_start": 10, "seconds_a_shard": 1,
     }  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_the_end_of_select_is_on_one_machine(scale: Any, rates: dict[str, float]
     plan = _plan(scale, rates, "select", "--cores", "1000")
     assert plan.bound == "one machine"
     assert plan.hours * 3600 == pytest.approx(2000 + 101 + 10)
-    assert plan.driver == 100_000 * 8 + 2_000_000 * 100
+    assert plan.driver == 100_000 * (8 + 100)
 
 
 def test_a_slow_network_bounds(scale: Any, rates: dict[str, float]) -> None:

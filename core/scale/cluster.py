@@ -114,7 +114,8 @@ class Cluster:
         try:
             with _no_stderr():
                 ray.init(
-                    address=address,
+                    # Without a name Ray would take any cluster that somebody has started here.
+                    address=address or "local",
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     include_dashboard=False if address is None else None,
@@ -212,7 +213,8 @@ def rows_of(dataset: Any) -> Generator[dict[str, Any]]:
         yield from dataset.iter_rows()
     except ray.exceptions.RayError as error:
         cause = _cause(error)
-        raise cause if isinstance(cause, DivtoolError) else DivtoolError(f"Ray: {reason(cause)}") from error
+        gave_up = f"Ray gave up ({type(error).__name__}: {reason(cause)}); its log files say more"
+        raise cause if isinstance(cause, DivtoolError) else DivtoolError(gave_up) from error
 
 
 class _Worker:

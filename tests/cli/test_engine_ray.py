@@ -234,6 +234,33 @@ def test_what_cannot_be_spread(new_divtool: Run, tmp_path: Path) -> None:
         assert said in done.stderr.decode()
 
 
+def test_tables_and_lines_of_other_kinds_in_one_folder(
+    new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
+) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = [orjson.loads(line) for line in responses.read_bytes().splitlines()[:900]]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows[:300]))
+    pq.write_table(pa.Table.from_pylist(rows[300:600]), tmp_path / "in" / "b.parquet", row_group_size=64)
+    other = [{**row, "response": 7, "further": {"a": [1]}} for row in rows[600:]]
+    pq.write_table(pa.Table.from_pylist(other), tmp_path / "in" / "c.parquet")
+    command = ("score", "in", "--metrics", "words", "-o", "out/", *engine, "--ray-workers", "1", "--shard-size", "20KB")
+    failed = new_divtool(*command)
+    assert failed.returncode == 1
+    told = failed.stderr.decode().splitlines()[-1]
+    assert f"{tmp_path / 'in' / 'c.parquet'}:1: 'response' is a whole number, not a string; responses come from" in told
+    assert told.endswith("--resume goes on")
+    (tmp_path / "in" / "c.parquet").write_bytes((tmp_path / "in" / "b.parquet").read_bytes())
+    twice = new_divtool(*command, "--resume")
+    assert "is in another shard too" in twice.stderr.decode()
+    good = [{**row, "further": {"a": [1]}} for row in rows[600:]]
+    pq.write_table(pa.Table.from_pylist(good), tmp_path / "in" / "c.parquet")
+    assert new_divtool(*command, "--resume", "--on-error", "skip").returncode == 0
+    assert new_divtool("score", "in", "--metrics", "words", "-o", "local.jsonl").returncode == 0
+    parts = sorted((tmp_path / "out").glob("part-*"))
+    assert b"".join(part.read_bytes() for part in parts) == (tmp_path / "local.jsonl").read_bytes()
+
+
 def test_an_address_without_a_cluster(new_divtool: Run, responses: Path, tmp_path: Path) -> None:
     command = ("score", "responses.jsonl", "-o", "out/", "--engine", "ray", "--ray-address")
     begun = time.monotonic()
