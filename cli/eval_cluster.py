@@ -41,9 +41,9 @@ def eval_on_cluster(
         DivtoolError: A shard cannot be read, or the call asks for what cannot be spread.
     """
     from ..core.evaluation.call import Outcome
-    from ..core.evaluation.pool_parts import Findings, Survey, rows_left_out
+    from ..core.evaluation.pool_parts import Findings, Survey, any_group, rows_left_out
     from ..core.evaluation.quality import open_quality
-    from ..core.records import check_group, check_response
+    from ..core.records import check_response
     from ..core.scale.parts import Parts
     from ..core.scale.passing import first_pass
     from ..core.writer import RecordWriter
@@ -54,18 +54,19 @@ def eval_on_cluster(
     spread = engines.spread(context, str(source.file), parts, size=_SHARD, advance=lambda n: None)
     first = replace(spread, parts=parts.below("survey"))
     with console.progress(None, "responses, survey") as advance:
-        survey, totals = first_pass(
-            replace(first, advance=advance), partial(Survey, plan.task), check_response, check_group, models=False
-        )
+        look = partial(Survey, plan.task, qualities.keys, skip_bad=spread.skip_bad)
+        survey, totals = first_pass(replace(first, advance=advance), look, check_response, any_group, models=False)
+    survey.check(source.name)
     opened = partial(_opened, plans, task_options, open_quality(qualities, None, plan.sources.loading, console.note))
     frame = survey.frame(plan.truncate)
-    make = partial(Findings, opened, source.name, frame, rated=survey.rated)
+    make = partial(Findings, opened, source.name, frame, skip_bad=spread.skip_bad)
     second = replace(spread, parts=parts.below("values"))
     with console.progress(None, "responses") as advance:
         found, _ = first_pass(
-            replace(second, advance=advance), make, check_response, check_group, models=bool(plan.needed())
+            replace(second, advance=advance), make, check_response, any_group, models=bool(plan.needed())
         )
-    notes = [*([f"{totals.skipped} bad lines left out"] if totals.skipped else []), *survey.notes]
+    skipped = totals.skipped + survey.skipped
+    notes = [*([f"{skipped} bad lines left out"] if skipped else []), *survey.notes]
     for note in notes:
         console.warn(f"{source.file}: {note}")
     measured = found.measured(plan, survey.model, notes)

@@ -98,13 +98,13 @@ def _measure(measurer: Measurer, found: Collection) -> Measured:
         if record["role"] != "reference":
             own = notes[record["run"]] if baseline is None or "delta" in record else baseline.notes
         record["note"] = "; ".join(filter(None, (record["note"], *own, task.note)))
-    _check_size(runs, baseline, measured.records)
+    check_size(runs, baseline, measured.records)
     if task.headline:
         place_runs(measurer, measured, runs, baseline, points, found.lineup.swept if points else ())
     return measured
 
 
-def _check_size(runs: Sequence[Run], baseline: Run | None, records: Sequence[Record]) -> None:
+def check_size(runs: Sequence[Run], baseline: Run | None, records: Sequence[Record]) -> None:
     """Raise `InputError` where every headline is undefined since no prompt of a side has two responses."""
     headlines = [record for record in records if record["role"] == "headline"]
     sides = [list(runs), [baseline] if baseline is not None else []]

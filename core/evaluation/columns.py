@@ -42,6 +42,7 @@ class Column:
         of_words: Whether it rests on word vectors.
         more: Further keys of the row.
         note: What a reader must know.
+        votes: Of ratings, how many of a judge's answers could not be read, and how many there are.
         pool: Of a measure of the values of all units together, these values.
     """
 
@@ -59,6 +60,7 @@ class Column:
     of_words: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    votes: tuple[int, int] | None = None
     pool: Pool | None = None
 
 
@@ -93,6 +95,7 @@ class Columns:
         rarefied: To how many usable responses counts of whole runs are brought down.
         unit: What a unit is called: "prompt" or "block".
         published: Metrics whose numbers are comparable with published ones.
+        some: Where the responses are a part of a run, whether any of the run's is usable; else None.
     """
 
     groups: Groups
@@ -103,6 +106,7 @@ class Columns:
     rarefied: int = 0
     unit: str = "prompt"
     published: frozenset[str] = frozenset()
+    some: bool | None = None
 
     def of(self, metric: Metric, part: Part) -> Column:
         """A metric of single responses, of sets or of whole runs, over what is usable where it is about diversity."""
@@ -165,7 +169,9 @@ class Columns:
 
     def _unless_empty(self, run: Run, units: Units) -> Units:
         """The same; undefined throughout for a run without any usable response: it has no diversity, not a low one."""
-        some = any(self.read(record).usable for records in run.responses.values() for record in records)
+        some = self.some
+        if some is None:
+            some = any(self.read(record).usable for records in run.responses.values() for record in records)
         return units if some else dict.fromkeys(units)
 
     def _read_unit(self, records: Sequence[Record]) -> Unit:

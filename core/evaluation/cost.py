@@ -122,6 +122,9 @@ def check_scores(keys: Sequence[str], tasks: Iterable[Task], found: Collection) 
     for (_, task), run in found.runs.items():
         for key in keys if task in judged else ():
             if all(score(record, key) is None for records in run.responses.values() for record in records):
-                raise UsageError(
-                    f"--quality scores.{key}: no response of {run.name} has such a number; divtool score makes it"
-                )
+                raise no_score(key, run.name)
+
+
+def no_score(key: str, name: str) -> UsageError:
+    """What is said of a run whose records have no such number among their scores."""
+    return UsageError(f"--quality scores.{key}: no response of {name} has such a number; divtool score makes it")

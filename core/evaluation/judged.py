@@ -96,10 +96,14 @@ class Bench:
         return {item: self._known[criteria, item] for item in items}
 
 
-def recorded(records: Sequence[Record]) -> Ratings | None:
+def recorded(records: Sequence[Record], *, part: bool = False) -> Ratings | None:
     """The ratings that stand in the records as `scores.judge`; None unless every record has one.
 
     A rating may be null, which is one that could not be read, but not all of them.
+
+    Args:
+        records: The responses.
+        part: They are a part of a run, whose ratings may all be null.
     """
     votes: dict[int, Votes] = {}
     for record in records:
@@ -108,7 +112,7 @@ def recorded(records: Sequence[Record]) -> Ratings | None:
         if rating is not None and not _is_rating(rating):
             return None
         votes[id(record)] = [rating]
-    known = any(rating is not None for own in votes.values() for rating in own)
+    known = part or any(rating is not None for own in votes.values() for rating in own)
     return Ratings(votes, "scores.judge of the records") if known else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..judging.comparing import Comparison
@@ -22,13 +23,10 @@ def rating_column(run: Run, ratings: Ratings) -> Column:
     """The mean rating of a run's responses."""
     values = {p: [ratings.of(record) for record in records] for p, records in run.responses.items()}
     votes = [vote for record in every_record([run]) for vote in ratings.votes[id(record)]]
-    return mean_column(
-        "judge",
-        values,
-        f"judge: rating from 1 to 10 by {ratings.source}",
-        null="no rating could be read",
-        note=_reliability(votes),
+    column = mean_column(
+        "judge", values, f"judge: rating from 1 to 10 by {ratings.source}", null="no rating could be read"
     )
+    return replace(column, note=reliability(votes.count(None), len(votes)), votes=(votes.count(None), len(votes)))
 
 
 def mean_column(
@@ -119,7 +117,7 @@ def _win_column(
         role=role,
         null="no verdict could be read",
         more={"null_share": every.count(None) / len(every) if every else None},
-        note=_reliability(verdicts) if every else bench.excuse,
+        note=reliability(verdicts.count(None), len(verdicts)) if every else bench.excuse,
     )
 
 
@@ -135,5 +133,6 @@ def _even(column: Column) -> Column:
     )
 
 
-def _reliability(answers: Sequence[object]) -> str:
-    return _UNRELIABLE if answers.count(None) > _UNREAD_SHARE * len(answers) else ""
+def reliability(unread: int, answers: int) -> str:
+    """What is said of a judge of whose answers so many could not be read."""
+    return _UNRELIABLE if unread > _UNREAD_SHARE * answers else ""

@@ -16,17 +16,21 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from ..errors import DivtoolError
+from ..errors import DivtoolError, InputError
 from ..jsonl import Record, Row
 from ..metrics.supplies import Sources, Supplies
 from ..metrics.text import words
 from ..passes import Store
 from ..sampling.settings import Wanted
+from .call import check_size
 from .columns import Column
+from .cost import no_score
 from .intake import Intake
 from .judged import recorded
+from .judged_columns import reliability
 from .measure import Measured, Measurer
 from .plan import MeasurePlan
+from .quality import score
 from .rows import Side
 from .runs import Run
 from .sides import amount, limit_of, size
@@ -45,22 +49,27 @@ class Survey:
 
     Args:
         task: The task.
+        keys: Scores of the records that are measures of quality.
+        skip_bad: Leave records out that do not fit the others of their prompt, and count them.
 
     Attributes:
         prompts: How many there are.
         responses: Likewise; of the first turn, each once.
         usable: How many of them are usable.
-        rated: Whether every one has a rating in its scores.
+        skipped: Records that were left out.
         notes: What a reader must know of the records.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, keys: Sequence[str] = (), *, skip_bad: bool = False) -> None:
         self._task = task
         self._tools = Tools(Sources())
-        self._intake = Intake(Wanted(heeded=SWEPT))
+        self._taking = _Taking(skip_bad)
+        self._intake = self._taking.intake
         self._lengths: Counter[int] = Counter()
+        self._numbers = dict.fromkeys(keys, False)
         self.prompts = self.responses = self.usable = 0
-        self.rated = True
+        # Whether every record has a rating, which may be null, and whether one is not.
+        self._all_rated, self._one_rated = True, False
 
     @property
     def model(self) -> str:
@@ -72,19 +81,27 @@ class Survey:
         """What a reader must know of the records."""
         return tuple(self._intake.notes)
 
+    @property
+    def skipped(self) -> int:
+        """How many records were left out."""
+        return self._taking.skipped
+
     def read(self, group: list[Row]) -> None:
         """Take in the responses to one prompt.
 
         Raises:
             InputError: One response is there twice with different texts, or with another prompt.
         """
-        records = _taken(self._intake, group)
+        records = self._taking.of(group)
         if not records:
             return
         readings = self._task.read(records, self._tools)
         self.prompts += 1
         self.responses += len(records)
-        self.rated = self.rated and recorded(records) is not None
+        self._all_rated = self._all_rated and recorded(records, part=True) is not None
+        self._one_rated = self._one_rated or recorded(records) is not None
+        for key, there in self._numbers.items():
+            self._numbers[key] = there or any(score(record, key) is not None for record in records)
         for record, reading in zip(records, readings, strict=True):
             self.usable += reading.usable
             if reading.usable:
@@ -101,15 +118,33 @@ class Survey:
             rarefied=self.usable,
             limit=limit_of(self._lengths) if truncate == "auto" else truncate,
             many=self.prompts >= self._task.published_prompts,
+            some=self.usable > 0,
+            rated=self._all_rated and self._one_rated,
         )
+
+    def check(self, name: str) -> None:
+        """Look at what all parts together must hold.
+
+        Args:
+            name: What the run is called.
+
+        Raises:
+            DivtoolError: No response of the first turn, or no record has a score that was asked for.
+        """
+        if not self.prompts:
+            raise InputError(name, "no first-turn responses")
+        for key, there in self._numbers.items():
+            if not there:
+                raise no_score(key, name)
 
     def keep(self, store: Store) -> None:
         """Write what was found."""
         met = {key: list(values) for key, values in self._intake.wanted.met.items()}
         found = {
-            "counts": [self.prompts, self.responses, self.usable, self._intake.repeats],
+            "counts": [self.prompts, self.responses, self.usable, self._intake.repeats, self.skipped],
             "lengths": list(self._lengths.items()),
-            "rated": self.rated,
+            "rated": [self._all_rated, self._one_rated],
+            "numbers": self._numbers,
             "models": list(self._intake.models),
             "met": met,
         }
@@ -120,25 +155,50 @@ class Survey:
         """Add what another part has kept."""
         with store.open(_STATE, "rb") as stream:
             found = orjson.loads(stream.read())
-        prompts, responses, usable, repeats = found["counts"]
+        prompts, responses, usable, repeats, skipped = found["counts"]
         self.prompts += prompts
         self.responses += responses
         self.usable += usable
         self._intake.repeats += repeats
+        self._taking.skipped += skipped
         self._lengths.update(dict(found["lengths"]))
-        self.rated = self.rated and found["rated"]
+        every, one = found["rated"]
+        self._all_rated, self._one_rated = self._all_rated and every, self._one_rated or one
+        for key, there in found["numbers"].items():
+            self._numbers[key] = self._numbers[key] or there
         self._intake.models |= dict.fromkeys(found["models"])
         for key, values in found["met"].items():
             self._intake.wanted.met.setdefault(key, {}).update(dict.fromkeys(values))
 
 
-def _taken(intake: Intake, group: Sequence[Row]) -> list[Record]:
-    """The first-turn responses of a prompt by sample index; what is there only for this prompt is forgotten."""
-    for row in group:
-        intake.add(row)
-    found = [own[key] for own in intake.groups.values() for key in sorted(own)]
-    intake.forget()
-    return found
+class _Taking:
+    """Takes the responses of one prompt after the other in.
+
+    Args:
+        skip_bad: Leave bad records out and count them.
+    """
+
+    def __init__(self, skip_bad: bool) -> None:
+        self._skip_bad = skip_bad
+        self.intake = Intake(Wanted(heeded=SWEPT))
+        self.skipped = 0
+
+    def of(self, group: Sequence[Row]) -> list[Record]:
+        """The first-turn responses of a prompt by sample index; what is there only for this prompt is forgotten."""
+        for row in group:
+            try:
+                self.intake.add(row)
+            except InputError:
+                if not self._skip_bad:
+                    raise
+                self.skipped += 1
+        found = [own[key] for own in self.intake.groups.values() for key in sorted(own)]
+        self.intake.forget()
+        return found
+
+
+def any_group(group: list[Row]) -> None:
+    """The check of a prompt's records: the passes themselves look at them, as a response may be there twice."""
 
 
 class Findings:
@@ -148,13 +208,13 @@ class Findings:
         opened: Opens what measures, once a pass.
         name: What the run is called.
         frame: What every row depends on.
-        rated: Whether ratings in the scores count.
+        skip_bad: As in `Survey`.
     """
 
-    def __init__(self, opened: Callable[[], Measurer], name: str, frame: Frame, *, rated: bool) -> None:
-        self._opened, self._name, self._frame, self._rated = opened, name, frame, rated
+    def __init__(self, opened: Callable[[], Measurer], name: str, frame: Frame, *, skip_bad: bool = False) -> None:
+        self._opened, self._name, self._frame = opened, name, frame
         self._measurer: Measurer | None = None
-        self._intake = Intake(Wanted(heeded=SWEPT))
+        self._taking = _Taking(skip_bad)
         self._held: dict[str, list[Record]] = {}
         self._names: list[str] = []
         self._sizes: list[array[int]] = []
@@ -167,9 +227,9 @@ class Findings:
         Raises:
             DivtoolError: A model cannot be loaded, or does not fit.
         """
-        records = _taken(self._intake, group)
+        records = self._taking.of(group)
         if records:
-            self._held[records[0]["prompt_id"]] = records if self._rated else list(map(_unrated, records))
+            self._held[records[0]["prompt_id"]] = records
         if sum(map(len, self._held.values())) >= _AT_ONCE:
             self._measure()
 
@@ -184,7 +244,7 @@ class Findings:
         readings = table.read(run)
         self._strict += sum(reading.strict for reading in readings)
         self._read += sum(reading.value is not None for reading in readings)
-        self._empty += sum(not words(record["response"]) for own in self._held.values() for record in own)
+        self._empty += sides[0].empty
         self._left_out += sum(reading.usable for reading in readings) - (size(sides[1].run) if len(sides) > 1 else 0)
         if not self._sides:
             self._sizes = [array("q") for _ in sides]
@@ -268,6 +328,7 @@ class Findings:
             sides.append(Side(run, columns, amount(run, 0 if number else self._empty, task.unit), mean_words))
         measurer = Measurer(task=task, metrics=(), supplies=Supplies(), seed=plan.seed, margins=plan.margins)
         measured = measurer.recorded([(side, None) for side in sides], self._facts(sides[0]))
+        check_size([sides[0].run], None, measured.records)
         for record in measured.records:
             record["note"] = "; ".join(filter(None, (record["note"], *notes, task.note)))
         return measured
@@ -283,13 +344,6 @@ def rows_left_out(plan: MeasurePlan) -> list[str]:
     """The rows of a whole run together, which parts do not have."""
     catalog = [metric.name for metric in plan.metrics if metric.level == "run"]
     return [*catalog, *(metric.name for metric in plan.task.own if metric.level == "run")]
-
-
-def _unrated(record: Record) -> Record:
-    scores = record.get("scores")
-    if not isinstance(scores, dict) or "judge" not in scores:
-        return record
-    return {**record, "scores": {name: value for name, value in scores.items() if name != "judge"}}
 
 
 def _of_prompts(side: Side) -> list[Column]:
@@ -317,6 +371,7 @@ class _Values:
 
     def __init__(self, column: Column) -> None:
         self._column = replace(column, units={}, used=None)
+        self._votes = Counter[str]()
         self._uses = column.used is not None
         self._units, self._used = array("d"), array("q")
         self._of = 0
@@ -335,6 +390,7 @@ class _Values:
         if column.used is not None:
             self._used.extend(column.used.get(name, 0) for name in names)
         self._of += column.of
+        self._vote(column.votes)
 
     def absorb(self, facts: Mapping[str, Any], units: Floats, used: NDArray[np.int64]) -> None:
         """Add what was kept."""
@@ -342,6 +398,11 @@ class _Values:
         self._units.frombytes(units.tobytes())
         self._used.frombytes(used.tobytes())
         self._of += facts["of"]
+        self._vote(facts["votes"])
+
+    def _vote(self, votes: Sequence[int] | None) -> None:
+        if votes is not None:
+            self._votes.update(unread=votes[0], answers=votes[1])
 
     def _check(self, metric: str) -> None:
         if metric != self._column.metric:
@@ -351,7 +412,8 @@ class _Values:
         """What it is, as JSON values."""
         kept = ("metric", "direction", "definition", "role", "level", "null", "comparable", "of_words", "more", "note")
         column = {name: getattr(self._column, name) for name in kept}
-        return {"column": column, "uses": self._uses, "of": self._of}
+        votes = [self._votes["unread"], self._votes["answers"]] if self._votes else None
+        return {"column": column, "uses": self._uses, "of": self._of, "votes": votes}
 
     def numbers(self) -> tuple[Floats, NDArray[np.int64]]:
         """Its values, and how many responses each rests on."""
@@ -381,6 +443,7 @@ class _Values:
             of=self._of,
             more=more,
             definition=definition,
+            note=reliability(self._votes["unread"], self._votes["answers"]) if self._votes else self._column.note,
         )
 
 

@@ -40,14 +40,15 @@ class Quality:
     bench: Bench | None = None
     likelihood: Supply | None = None
 
-    def opinions(self, task: Task, records: Sequence[Record]) -> Opinions:
+    def opinions(self, task: Task, records: Sequence[Record], *, rated: bool | None = None) -> Opinions:
         """What there is to say of the responses to a task.
 
         Args:
             task: The task.
             records: All of its responses, of every run.
+            rated: Where they are a part of a run, whether all of its records have ratings; else None.
         """
-        ratings = recorded(records)
+        ratings = recorded(records, part=rated is not None) if rated is not False else None
         if task.criteria is None:
             return Opinions(self, None, ratings)
         if ratings is None and self.bench is not None:

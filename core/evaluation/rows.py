@@ -52,12 +52,14 @@ class Side:
         columns: Its metrics.
         amount: Prompts and responses in words.
         mean_words: Length of its whole texts, also where the columns are of truncated ones.
+        empty: How many of its texts hold no word, where that is told.
     """
 
     run: Run
     columns: Sequence[Column]
     amount: str
     mean_words: float
+    empty: int = 0
 
 
 @dataclass(frozen=True, slots=True)

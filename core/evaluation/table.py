@@ -41,12 +41,16 @@ class Frame:
         rarefied: How many usable responses the side with the fewest has.
         limit: How many words truncated twins keep, or "none".
         many: Whether all sides have as many prompts as figures are published for.
+        some: Of a run that is read in parts, whether any response is usable; else None.
+        rated: Likewise, whether all records have ratings of a judge.
     """
 
     mixed: bool
     rarefied: int
     limit: int | Literal["none"]
     many: bool
+    some: bool | None = None
+    rated: bool | None = None
 
 
 class Table:
@@ -75,8 +79,9 @@ class Table:
         self._note = self._tools.note  # that of made responses is no one's concern
         frame = frame or self._framed(pairs, records)
         self._mixed, self._rarefied, self._limit = frame.mixed, frame.rarefied, frame.limit
+        self._some = frame.some
         self._cuts = {} if self._limit == "none" else cut_records(records, self._limit)
-        self._opinions = plan.quality.opinions(plan.task, [*records, *placed])
+        self._opinions = plan.quality.opinions(plan.task, [*records, *placed], rated=frame.rated)
         rewards = plan.supplies.features.get(_REWARD) if _rated(plan.metrics) else None
         rate, rule = worth(
             [*records, *placed],
@@ -274,6 +279,7 @@ class Table:
             rarefied=self._rarefied,
             unit=plan.task.unit,
             published=self._published,
+            some=self._some,
         )
 
     def _define(self, metric: Metric) -> str:
@@ -307,7 +313,7 @@ class Table:
         }
         empty = sum(not groups.response(record).words for record in every_record([run]))
         columns = [*columns, self._usable_rate(run), _words(lengths, self._setup.tokenizer)]
-        return Side(run, columns, amount(run, empty, self._plan.task.unit), mean(lengths.values()) or 0.0)
+        return Side(run, columns, amount(run, empty, self._plan.task.unit), mean(lengths.values()) or 0.0, empty)
 
     def _variants(self) -> Sequence[Metric]:
         return variants(self._plan.task, self._plan.metrics)

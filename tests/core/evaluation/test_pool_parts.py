@@ -12,17 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from divtool.core.errors import DivtoolError, InputError
+from divtool.core.errors import DivtoolError, InputError, UsageError
+from divtool.core.evaluation import pool_parts
 from divtool.core.evaluation.call import measure_all
 from divtool.core.evaluation.collect import Collection
-from divtool.core.evaluation.plan import MeasurePlan
+from divtool.core.evaluation.measure import Measurer
+from divtool.core.evaluation.plan import MeasurePlan, open_all
 from divtool.core.evaluation.pool_parts import Findings, Survey, rows_left_out
+from divtool.core.evaluation.quality import Quality, open_quality
+from divtool.core.evaluation.quality_options import QualityOptions
 from divtool.core.evaluation.runs import read_run
 from divtool.core.evaluation.sides import limit_of
 from divtool.core.evaluation.sources import file_source, line_up
 from divtool.core.evaluation.tasks.pool import POOL
 from divtool.core.jsonl import Record, Row, dumps
 from divtool.core.metrics.supplies import Sources
+from divtool.core.models.options import LoadOptions
 from divtool.core.passes import Folder
 
 _METRICS = ["distinct_1", "self_bleu", "unique_share", "ttr", "mtld", "style_distance"]
@@ -85,15 +90,42 @@ def _plan(**given: Any) -> MeasurePlan:
     return MeasurePlan.settled(POOL, _METRICS, Sources(), **given)
 
 
-def _local(records: list[Record], plan: MeasurePlan, folder: Path) -> list[Record]:
+def _quality(*names: str) -> Quality:
+    return open_quality(QualityOptions(names=names), None, LoadOptions(), lambda text: None)
+
+
+def _opened(plan: MeasurePlan, *names: str) -> Measurer:
+    return open_all([plan], lambda text: None, quality=_quality(*names))[0]
+
+
+def _local(records: list[Record], plan: MeasurePlan, folder: Path, *names: str, skip_bad: bool = False) -> list[Record]:
     path = folder / "r.jsonl"
     path.write_bytes(b"".join(map(dumps, records)))
     source = file_source(str(path))
-    run = read_run(source.name, str(path))
+    run = read_run(source.name, str(path), skip_bad=skip_bad)
     found = Collection(line_up([source], None, None), {(source.origin, "pool"): run})
-    (outcome,) = measure_all([plan.open(lambda text: None)], found, "holm")
-    assert outcome.error is None
+    (outcome,) = measure_all([_opened(plan, *names)], found, "holm")
+    if outcome.error is not None:
+        raise outcome.error
     return [record for record in outcome.records if record["role"] != "reference"]
+
+
+def _parted(
+    records: list[Record], plan: MeasurePlan, folder: Path, seed: int, *names: str, skip_bad: bool = False
+) -> list[Record]:
+    groups, name = _groups(records), str(folder / "r.jsonl")
+    cuts = sorted(random.Random(seed).choices(range(len(groups) + 1), k=5))
+    keys = [name.removeprefix("scores.") for name in names]
+    survey = _in_parts(partial(Survey, POOL, keys, skip_bad=skip_bad), groups, cuts, folder / "survey")
+    survey.check(name)
+    make = partial(Findings, partial(_opened, plan, *names), name, survey.frame(plan.truncate), skip_bad=skip_bad)
+    found = _in_parts(make, groups, cuts, folder / "values")
+    skipped = [f"{survey.skipped} bad lines left out"] if survey.skipped else []
+    return list(found.measured(plan, survey.model, [*skipped, *survey.notes]).records)
+
+
+def _lines(records: list[Record]) -> list[bytes]:
+    return [dumps(record) for record in records if record["metric"] != "opening_share_run"]
 
 
 @pytest.mark.parametrize("odd", [False, True])
@@ -102,23 +134,71 @@ def _local(records: list[Record], plan: MeasurePlan, folder: Path) -> list[Recor
 def test_rows_are_those_of_a_whole_run(seed: int, odd: bool, given: dict[str, Any], tmp_path: Path) -> None:
     records, plan = _made(seed, odd=odd), _plan(**given)
     expected = _local(records, plan, tmp_path)
-    groups, cuts = _groups(records), sorted(random.Random(seed).choices(range(24), k=5))
-    survey = _in_parts(partial(Survey, POOL), groups, cuts, tmp_path / "survey")
-    make = partial(
-        Findings,
-        partial(plan.open, lambda text: None),
-        expected[0]["run"],
-        survey.frame(plan.truncate),
-        rated=survey.rated,
-    )
-    found = _in_parts(make, groups, cuts, tmp_path / "values")
-    measured = found.measured(plan, survey.model, survey.notes)
-    lone = rows_left_out(plan)
-    assert lone == ["opening_share_run"]
-    assert b"".join(map(dumps, measured.records)) == b"".join(
-        dumps(record) for record in expected if record["metric"] not in lone
-    )
-    assert any(record["metric"] == "usable_rate" and record["value"] < 1 for record in measured.records) or not odd
+    measured = _parted(records, plan, tmp_path, seed)
+    assert rows_left_out(plan) == ["opening_share_run"]
+    assert _lines(measured) == _lines(expected)
+    assert any(record["metric"] == "usable_rate" and record["value"] < 1 for record in measured) or not odd
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("at_once", [1, 2000])
+def test_parts_without_a_usable_response(
+    seed: int, at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_parts, "_AT_ONCE", at_once)
+    records = [
+        record if record["prompt_id"] in ("p03", "p11", "p42", "p50") else {**record, "response": "..."}
+        for record in _made(seed, odd=False, prompts=60)
+    ]
+    plan = _plan()
+    expected = _local(records, plan, tmp_path)
+    shares = [record for record in expected if record["metric"] == "unique_share"]
+    assert shares[0]["value"] is not None
+    assert shares[0]["n_units"] > 4
+    assert _lines(_parted(records, plan, tmp_path, seed)) == _lines(expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("unread", [0.0, 0.08, 0.4, 1.0])
+def test_ratings_of_which_some_could_not_be_read(
+    seed: int, unread: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_parts, "_AT_ONCE", 9)
+    draw, records = random.Random(seed), _made(seed, odd=False)
+    none = {record["prompt_id"] for record in records if draw.random() < unread / 2}
+    for record in records:
+        lost = unread == 1 or record["prompt_id"] in none or draw.random() < unread
+        record["scores"] = {"judge": None if lost else draw.choice([3, 7.5]), "kind": draw.choice([0.1, 0.7, None])}
+    expected = _local(records, _plan(), tmp_path, "scores.kind")
+    roles = {record["metric"]: record["role"] for record in expected}
+    assert (roles.get("judge"), roles["kind"]) == (None if unread == 1 else "quality", "quality")
+    assert _lines(_parted(records, _plan(), tmp_path, seed, "scores.kind")) == _lines(expected)
+
+
+def test_records_that_do_not_fit_their_prompt_are_skipped(tmp_path: Path) -> None:
+    records = _made(0, odd=True)
+    for place in (3, 17, 30):
+        records[place : place + 1] = [records[place], {**records[place], "response": "another text"}]
+    expected = _local(records, _plan(), tmp_path, skip_bad=True)
+    assert "3 bad lines left out; " in expected[0]["note"]
+    assert "repeated responses counted once" in expected[0]["note"]
+    assert _lines(_parted(records, _plan(), tmp_path, 0, skip_bad=True)) == _lines(expected)
+    with pytest.raises(InputError, match=r"r\.jsonl:\d+: another response for sample_index"):
+        _parted(records, _plan(), tmp_path, 0)
+
+
+def test_faults_are_those_of_a_whole_run(tmp_path: Path) -> None:
+    alone = [record for record in _made(1, odd=False) if record["sample_index"] == 0]
+    for measured in (_local, partial(_parted, seed=1)):
+        with pytest.raises(InputError, match="one response a prompt has no diversity"):
+            measured(records=alone, plan=_plan(), folder=tmp_path)
+    later = [{**record, "turn": 2} for record in alone]
+    for measured in (_local, partial(_parted, seed=1)):
+        with pytest.raises(InputError, match="no first-turn responses"):
+            measured(records=later, plan=_plan(), folder=tmp_path)
+    survey = _in_parts(partial(Survey, POOL, ["reward", "kind"]), _groups(_made(1, odd=True)), [3, 9], tmp_path / "s")
+    with pytest.raises(UsageError, match=r"--quality scores\.reward: no response of r has such a number"):
+        survey.check("r")
 
 
 def test_limits_are_those_of_numpy() -> None:
@@ -134,6 +214,6 @@ def test_what_cannot_be_one_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"r\.jsonl:2: another response for sample_index 0 of this prompt"):
         _in_parts(partial(Survey, POOL), _groups(same), [], tmp_path)
     survey = Survey(POOL)
-    found = Findings(lambda: pytest.fail("opened"), "r", survey.frame("auto"), rated=False)
+    found = Findings(lambda: pytest.fail("opened"), "r", survey.frame("auto"))
     with pytest.raises(DivtoolError, match="no first-turn responses"):
         found.measured(_plan(), "", ())
