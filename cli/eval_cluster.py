@@ -41,7 +41,8 @@ def eval_on_cluster(
         DivtoolError: A shard cannot be read, or the call asks for what cannot be spread.
     """
     from ..core.evaluation.call import Outcome
-    from ..core.evaluation.pool_parts import Findings, Survey, any_group, rows_left_out
+    from ..core.evaluation.pool_parts import Findings, rows_left_out
+    from ..core.evaluation.pool_survey import Survey, any_group
     from ..core.evaluation.quality import open_quality
     from ..core.records import check_response
     from ..core.scale.parts import Parts

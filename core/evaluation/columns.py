@@ -38,6 +38,7 @@ class Column:
         null_share: Of a metric of single responses, the share for which it is null.
         of: Of how many responses that is the share.
         used: By the names of the units, how many responses the value rests on; None for all of them.
+        counted: Of a run that was read in parts, how many responses the units that are defined rest on, as one number.
         comparable: Whether the number is comparable with published ones.
         of_words: Whether it rests on word vectors.
         more: Further keys of the row.
@@ -47,7 +48,7 @@ class Column:
     """
 
     metric: str
-    units: Units
+    units: Mapping[str, float | None]
     direction: str
     definition: str
     role: str = "detail"
@@ -56,6 +57,7 @@ class Column:
     null_share: float | None = None
     of: int = 0
     used: Mapping[str, int] | None = None
+    counted: int | None = None
     comparable: bool = False
     of_words: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)

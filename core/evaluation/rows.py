@@ -8,6 +8,7 @@ from statistics import stdev
 
 from ..jsonl import Record
 from .columns import Column
+from .flat import in_order, names_of
 from .pooled import Pool, compare_pools, counts_note, estimate_pool, evened
 from .runs import Run
 from .sides import size
@@ -88,14 +89,16 @@ class _Row:
 
     def units(self) -> tuple[Units, Units]:
         """The values of both by prompt, in one order; sets of one response have none."""
-        names = sorted(self.column.units)
+        names = names_of(self.column.units)
         if self.lone:
             return [None] * len(names), [None] * len(names)
         other = (self.against or self.column).units
-        return [self.column.units[name] for name in names], [other[name] for name in names]
+        return in_order(self.column.units, names), in_order(other, names)
 
     def n_responses(self) -> int:
         """How many responses of the run the number rests on; units that are null on either side have no part in it."""
+        if self.column.counted is not None:
+            return self.column.counted
         if self.column.used is None:
             return size(self.side.run)
         own, other = self.column.units, (self.against or self.column).units
@@ -141,7 +144,7 @@ def unit_values(sides: Sequence[tuple[Side, Side | None]]) -> list[UnitValues]:
     found = []
     for row in _table(sides):
         own, other = row.units()
-        found.append(UnitValues(sorted(row.column.units), own, other if row.other is not None else None))
+        found.append(UnitValues(names_of(row.column.units), own, other if row.other is not None else None))
     return found
 
 

@@ -18,7 +18,8 @@ from divtool.core.evaluation.call import measure_all
 from divtool.core.evaluation.collect import Collection
 from divtool.core.evaluation.measure import Measurer
 from divtool.core.evaluation.plan import MeasurePlan, open_all
-from divtool.core.evaluation.pool_parts import Findings, Survey, rows_left_out
+from divtool.core.evaluation.pool_parts import Findings, rows_left_out
+from divtool.core.evaluation.pool_survey import Survey
 from divtool.core.evaluation.quality import Quality, open_quality
 from divtool.core.evaluation.quality_options import QualityOptions
 from divtool.core.evaluation.runs import read_run
