@@ -178,7 +178,9 @@ def evaluate(
 
         outcome, checks = eval_on_cluster(context, plans, lineup, task_options, qualities, demands, output)
         _write_junit(junit, [outcome], checks)
-        _end(None, checks)
+        if outcome.error is None:
+            _write_pages(None, unit_values, [outcome], None, {})
+        _end(outcome.error, checks)
         return
     sampling = SamplePlan(
         preset=preset,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..core.errors import UsageError
+from ..core.errors import DivtoolError, UsageError
 from . import console, measure_table
 from . import engine_options as engines
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SHARD = "32MB"
 # What needs the texts of all prompts, or of two runs, in one place; or asks a judge.
 _ALONE = (
-    "model", "run", "baseline", "sweep", "prompts", "human", "train_data", "report", "unit_values", "judge", "protocol",
+    "model", "run", "baseline", "sweep", "prompts", "human", "train_data", "report", "judge", "protocol",
     "quality_model", "dry_run",
 )  # fmt: skip
 
@@ -70,10 +70,15 @@ def eval_on_cluster(
     notes = [*([f"{skipped} bad lines left out"] if skipped else []), *survey.notes]
     for note in notes:
         console.warn(f"{source.file}: {note}")
-    measured = found.measured(plan, survey.model, notes)
+    outcome = Outcome(plan.task.name)
+    try:
+        measured = found.measured(plan, survey.model, notes)
+    except DivtoolError as error:
+        outcome.error = error
+        return outcome, demands.check([source.name], [])
+    outcome.records, outcome.units = measured.records, measured.units
     lone = rows_left_out(plan)
     console.note(f"left out, as all texts would have to be in one place: {', '.join([*lone, 'reference rows'])}")
-    outcome = Outcome(plan.task.name, measured.records, measured.units)
     checks = demands.check([source.name], outcome.records)
     with RecordWriter(output) as writer:
         for record in outcome.records:

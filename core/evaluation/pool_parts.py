@@ -18,6 +18,7 @@ from ..jsonl import Record, Row
 from ..metrics.supplies import Supplies
 from ..passes import Store
 from .call import check_size
+from .choice import own_measures
 from .columns import Column
 from .flat import Sizes
 from .measure import Measured, Measurer
@@ -174,7 +175,8 @@ class Findings:
 def rows_left_out(plan: MeasurePlan) -> list[str]:
     """The rows of a whole run together, which parts do not have."""
     catalog = [metric.name for metric in plan.metrics if metric.level == "run"]
-    return [*catalog, *(metric.name for metric in plan.task.own if metric.level == "run")]
+    own = own_measures(plan.task, plan.metrics, plan.own)
+    return [*catalog, *(metric.name for metric in own if metric.level == "run")]
 
 
 def _of_prompts(side: Side) -> list[Column]:

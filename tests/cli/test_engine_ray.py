@@ -208,12 +208,16 @@ def test_eval_is_that_of_one_machine(
     new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
 ) -> None:
     asked = ("--task", "pool", "--metrics", "self_bleu,ttr,unique_share", "--fail-under", "pool.ttr=0.99")
-    local = new_divtool("eval", responses.name, *asked, "-o", "local.jsonl")
-    spread = new_divtool("eval", responses.name, *asked, "-o", "ray.jsonl", *engine, "--shard-size", "800KB")
+    local = new_divtool("eval", responses.name, *asked, "-o", "local.jsonl", "--unit-values", "local.units.jsonl")
+    more = ("--unit-values", "ray.units.jsonl", "--shard-size", "800KB")
+    spread = new_divtool("eval", responses.name, *asked, "-o", "ray.jsonl", *engine, *more)
     assert (local.returncode, spread.returncode) == (3, 3), spread.stderr.decode()
-    assert b"left out, as all texts would have to be in one place: opening_share_run, reference rows" in spread.stderr
+    assert b"left out, as all texts would have to be in one place: reference rows" in spread.stderr
     lines = [line for line in (tmp_path / "local.jsonl").read_bytes().splitlines() if b'"role":"reference"' not in line]
     assert (tmp_path / "ray.jsonl").read_bytes().splitlines() == lines
+    units = [(tmp_path / f"{name}.units.jsonl").read_bytes() for name in ("local", "ray")]
+    assert units[0].count(b"\n") > 100
+    assert units[0] == units[1]
     assert not (tmp_path / "ray.jsonl.parts").exists()
     refused = new_divtool("eval", responses.name, *asked, "--baseline", responses.name, "-o", "no.jsonl", *engine)
     assert refused.returncode == 2

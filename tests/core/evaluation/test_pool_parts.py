@@ -16,6 +16,7 @@ from divtool.core.errors import DivtoolError, InputError, UsageError
 from divtool.core.evaluation import pool_parts
 from divtool.core.evaluation.call import measure_all
 from divtool.core.evaluation.collect import Collection
+from divtool.core.evaluation.flat import ByName, Flat, Sizes, in_order, names_of
 from divtool.core.evaluation.measure import Measurer
 from divtool.core.evaluation.plan import MeasurePlan, open_all
 from divtool.core.evaluation.pool_parts import Findings, rows_left_out
@@ -136,7 +137,7 @@ def test_rows_are_those_of_a_whole_run(seed: int, odd: bool, given: dict[str, An
     records, plan = _made(seed, odd=odd), _plan(**given)
     expected = _local(records, plan, tmp_path)
     measured = _parted(records, plan, tmp_path, seed)
-    assert rows_left_out(plan) == ["opening_share_run"]
+    assert rows_left_out(plan) == []
     assert _lines(measured) == _lines(expected)
     assert any(record["metric"] == "usable_rate" and record["value"] < 1 for record in measured) or not odd
 
@@ -200,6 +201,31 @@ def test_faults_are_those_of_a_whole_run(tmp_path: Path) -> None:
     survey = _in_parts(partial(Survey, POOL, ["reward", "kind"]), _groups(_made(1, odd=True)), [3, 9], tmp_path / "s")
     with pytest.raises(UsageError, match=r"--quality scores\.reward: no response of r has such a number"):
         survey.check("r")
+
+
+def test_rows_that_need_all_texts_are_named(tmp_path: Path) -> None:
+    records = _made(3, odd=True)
+    named = ["opening_share_run", "ttr", "corpus_distinct_2", "self_bleu"]
+    plan = MeasurePlan.settled(POOL, named, Sources())
+    assert rows_left_out(plan) == ["corpus_distinct_2", "opening_share_run"]
+    expected = [r for r in _local(records, plan, tmp_path) if r["metric"] not in rows_left_out(plan)]
+    assert _lines(_parted(records, plan, tmp_path, 3)) == _lines(expected)
+
+
+def test_values_in_eight_bytes() -> None:
+    whole = Flat(np.array([2.0, np.nan, 0.0]), whole=True)
+    assert [repr(value) for value in whole] == ["2", "None", "0"]
+    assert [repr(whole[place]) for place in range(3)] == ["2", "None", "0"]
+    assert [repr(value) for value in Flat(np.array([2.0, np.nan]))] == ["2.0", "None"]
+    names = ["a", "b", "d"]
+    units = ByName(names, whole)
+    assert dict(units) == {"a": 2, "b": None, "d": 0}
+    assert list(units.values()) == [2, None, 0]
+    assert in_order(units, names_of(units)) is whole
+    assert in_order(units, ["d", "a"]) == [0, 2]
+    assert "c" not in units
+    sizes = Sizes(names, np.array([3, 0, 1]))
+    assert [len(own) for own in sizes.values()] == [3, 0, 1] == [len(sizes[name]) for name in names]
 
 
 def test_limits_are_those_of_numpy() -> None:
