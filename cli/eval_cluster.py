@@ -41,7 +41,7 @@ def eval_on_cluster(
         DivtoolError: A shard cannot be read, or the call asks for what cannot be spread.
     """
     from ..core.evaluation.call import Outcome
-    from ..core.evaluation.pool_parts import Findings, rows_left_out
+    from ..core.evaluation.pool_parts import Findings, of_parts, rows_left_out
     from ..core.evaluation.pool_survey import Survey, any_group
     from ..core.evaluation.quality import open_quality
     from ..core.records import check_response
@@ -50,7 +50,7 @@ def eval_on_cluster(
     from ..core.writer import RecordWriter
 
     _check(context, plans)
-    plan, source = plans[0], lineup.runs[0]
+    plan, source = of_parts(plans[0]), lineup.runs[0]
     parts = Parts.beside(output, context.params["scratch"])
     spread = engines.spread(context, str(source.file), parts, size=_SHARD, advance=lambda n: None)
     first = replace(spread, parts=parts.below("survey"))
@@ -58,7 +58,7 @@ def eval_on_cluster(
         look = partial(Survey, plan.task, qualities.keys, skip_bad=spread.skip_bad)
         survey, totals = first_pass(replace(first, advance=advance), look, check_response, any_group, models=False)
     survey.check(source.name)
-    opened = partial(_opened, plans, task_options, open_quality(qualities, None, plan.sources.loading, console.note))
+    opened = partial(_opened, [plan], task_options, open_quality(qualities, None, plan.sources.loading, console.note))
     frame = survey.frame(plan.truncate)
     make = partial(Findings, opened, source.name, frame, skip_bad=spread.skip_bad)
     second = replace(spread, parts=parts.below("values"))
@@ -77,7 +77,7 @@ def eval_on_cluster(
         outcome.error = error
         return outcome, demands.check([source.name], [])
     outcome.records, outcome.units = measured.records, measured.units
-    lone = rows_left_out(plan)
+    lone = rows_left_out(plans[0])
     console.note(f"left out, as all texts would have to be in one place: {', '.join([*lone, 'reference rows'])}")
     checks = demands.check([source.name], outcome.records)
     with RecordWriter(output) as writer:

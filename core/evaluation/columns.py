@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,7 @@ class Column:
         note: What a reader must know.
         votes: Of ratings, how many of a judge's answers could not be read, and how many there are.
         pool: Of a measure of the values of all units together, these values.
+        tally: Of a measure of the whole run that rests on counts, these counts.
     """
 
     metric: str
@@ -64,6 +66,7 @@ class Column:
     note: str = ""
     votes: tuple[int, int] | None = None
     pool: Pool | None = None
+    tally: Counter[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +139,12 @@ class Columns:
             return self._pooled(metric, metric.pooled, part, definition)
         if metric.level == "run":
             unit = self._read_unit([record for records in part.whole.responses.values() for record in records])
-            units = self._unless_empty(part.whole, {"": metric.value(unit)})
+            tally = metric.tally.counts(unit.values) if metric.tally else None
+            value = metric.tally.number(tally) if metric.tally and tally is not None else metric.value(unit)
             return Column(
-                metric=metric.name, units=units, direction=metric.direction, level="run",
-                definition=f"{metric.name}: {definition}", more=metric.shown(unit) if metric.shown else {},
+                metric=metric.name, units=self._unless_empty(part.whole, {"": value}), direction=metric.direction,
+                level="run", definition=f"{metric.name}: {definition}",
+                more=metric.shown(unit) if metric.shown else {}, tally=tally,
             )  # fmt: skip
         source = part.kept if metric.equal else part.whole
         units = {p: metric.value(self._read_unit(records)) for p, records in source.responses.items()}

@@ -1,13 +1,15 @@
 """The measures of a run whose prompts are read in parts: no text is kept, eight bytes a metric and prompt are.
 
 Two passes: the first finds out what every row depends on, such as how long texts are, the second computes the values
-of each prompt with the table that measures a whole run too. Rows that need all texts in one place are left out.
+of each prompt with the table that measures a whole run too; counts of a whole run are added up. Rows that need all
+texts in one place are left out.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from .flat import Sizes
 from .measure import Measured, Measurer
 from .plan import MeasurePlan
 from .pool_survey import STATE, Taking
-from .pool_values import Values
+from .pool_values import Tallied, Values, gathers, gathers_kept
 from .rows import Side
 from .runs import Run
 from .sides import amount, size
@@ -52,7 +54,7 @@ class Findings:
         self._held: dict[str, list[Record]] = {}
         self._names: list[str] = []
         self._sizes: list[array[int]] = []
-        self._sides: list[list[Values]] = []
+        self._sides: list[list[Values | Tallied]] = []
         self._strict = self._read = self._empty = self._left_out = 0
 
     def read(self, group: list[Row]) -> None:
@@ -82,11 +84,11 @@ class Findings:
         self._left_out += sum(reading.usable for reading in readings) - (size(sides[1].run) if len(sides) > 1 else 0)
         if not self._sides:
             self._sizes = [array("q") for _ in sides]
-            self._sides = [[Values(c, used=c.used is not None) for c in _of_prompts(side)] for side in sides]
+            self._sides = [list(map(gathers, _in_parts(side))) for side in sides]
         names = list(self._held)
         for sizes, side, values in zip(self._sizes, sides, self._sides, strict=True):
             sizes.extend(len(side.run.responses[name]) for name in names)
-            for column, own in zip(_of_prompts(side), values, strict=True):
+            for column, own in zip(_in_parts(side), values, strict=True):
                 own.add(column, names)
         self._names += names
         self._held = {}
@@ -121,7 +123,7 @@ class Findings:
             return
         if not self._sides:
             self._sizes = [array("q") for _ in found["columns"]]
-            self._sides = [[Values.of(facts) for facts in side] for side in found["columns"]]
+            self._sides = [list(map(gathers_kept, side)) for side in found["columns"]]
         with store.open(_NUMBERS, "rb") as stream:
             numbers = np.load(stream, allow_pickle=False)
             for side, (sizes, values) in enumerate(zip(self._sizes, self._sides, strict=True)):
@@ -154,7 +156,7 @@ class Findings:
             texts: Any = Sizes(names, np.array(sizes, dtype=np.int64)[order])
             run = Run(self._name, model, texts)
             cut = how_cut(self._frame.limit, self._left_out) if number else ""
-            columns = [own.column(names, order, cut) for own in values]
+            columns = [own.column(names, order, cut, task) for own in values]
             # The last column of whole texts is that of their lengths.
             mean_words = sides[0].mean_words if number else mean(columns[-1].units.values()) or 0.0
             sides.append(Side(run, columns, amount(run, 0 if number else self._empty, task.unit), mean_words))
@@ -172,13 +174,18 @@ class Findings:
         return lambda record, side, column: {**rates, "comparable": column.comparable, **column.more}
 
 
+def of_parts(plan: MeasurePlan) -> MeasurePlan:
+    """The plan without the metrics of the catalog that parts do not have: nothing is loaded or computed for them."""
+    return replace(plan, metrics=[metric for metric in plan.metrics if metric.level != "run"])
+
+
 def rows_left_out(plan: MeasurePlan) -> list[str]:
-    """The rows of a whole run together, which parts do not have."""
+    """The rows that rest on all texts of a run together, which parts do not have."""
     catalog = [metric.name for metric in plan.metrics if metric.level == "run"]
     own = own_measures(plan.task, plan.metrics, plan.own)
-    return [*catalog, *(metric.name for metric in own if metric.level == "run")]
+    return [*catalog, *(metric.name for metric in own if metric.level == "run" and not metric.tally)]
 
 
-def _of_prompts(side: Side) -> list[Column]:
-    """The columns that have a value a prompt."""
-    return [column for column in side.columns if column.level != "run"]
+def _in_parts(side: Side) -> list[Column]:
+    """The columns that have a value a prompt, or counts that can be added up."""
+    return [column for column in side.columns if column.level != "run" or column.tally is not None]

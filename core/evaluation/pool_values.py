@@ -15,6 +15,7 @@ from ..errors import DivtoolError
 from .columns import Column
 from .flat import ByName, Flat
 from .judged_columns import reliability
+from .task import Task
 
 Floats = NDArray[np.float64]
 _KEPT = ("metric", "direction", "definition", "role", "level", "null", "comparable", "of_words", "more", "note")
@@ -33,14 +34,9 @@ class Values:
         self._units = array("d")
         self._counts: Counter[str] = Counter()
 
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Values:
-        """An empty one of the column that was kept."""
-        return cls(Column(units={}, **facts["column"]), used=facts["uses"])
-
     def add(self, column: Column, names: Sequence[str]) -> None:
         """Add the values of some prompts."""
-        self._check(column.metric)
+        _check_same(self._column, column.metric)
         found = [column.units[name] for name in names]
         self._units.extend(np.nan if value is None else value for value in found)
         self._counts["fractions"] += sum(value is not None and not isinstance(value, int) for value in found)
@@ -54,30 +50,26 @@ class Values:
 
     def absorb(self, facts: Mapping[str, Any], units: Floats) -> None:
         """Add what was kept."""
-        self._check(facts["column"]["metric"])
+        _check_same(self._column, facts["column"]["metric"])
         self._units.frombytes(units.tobytes())
         self._counts.update(facts["counts"])
 
-    def _check(self, metric: str) -> None:
-        if metric != self._column.metric:
-            raise DivtoolError(f"one part has the row {metric} where another has {self._column.metric}")
-
     def facts(self) -> dict[str, Any]:
         """What it is, as JSON values."""
-        column = {name: getattr(self._column, name) for name in _KEPT}
-        return {"column": column, "uses": self._uses, "counts": dict(self._counts)}
+        return {"column": _kept(self._column), "uses": self._uses, "counts": dict(self._counts)}
 
     def numbers(self) -> Floats:
         """Its values, NaN where undefined."""
         return np.array(self._units, dtype=np.float64)
 
-    def column(self, names: Sequence[str], order: NDArray[np.int64], cut: str) -> Column:
+    def column(self, names: Sequence[str], order: NDArray[np.int64], cut: str, task: Task) -> Column:
         """The column of all prompts.
 
         Args:
             names: The prompts, sorted.
             order: Of each of them, the place among those that were added.
             cut: How texts were cut, in place of what parts say of it; "" where they were not.
+            task: The task.
         """
         counts, more = self._counts, dict(self._column.more)
         null_share = (counts["of"] - counts["used"]) / counts["of"] if counts["of"] else None
@@ -96,3 +88,63 @@ class Values:
             definition=definition,
             note=reliability(counts["unread"], counts["votes"]) if "votes" in counts else self._column.note,
         )
+
+
+class Tallied:
+    """A column of the whole run that rests on counts, which come bit by bit; it is used as `Values`.
+
+    Args:
+        column: What is known of it beside its counts.
+    """
+
+    def __init__(self, column: Column) -> None:
+        self._column = replace(column, units={}, tally=None)
+        self._counts: Counter[str] = Counter()
+
+    def add(self, column: Column, names: Sequence[str]) -> None:
+        """Add the counts of some prompts."""
+        _check_same(self._column, column.metric)
+        self._counts.update(column.tally or {})
+
+    def absorb(self, facts: Mapping[str, Any], units: Floats) -> None:
+        """Add what was kept."""
+        _check_same(self._column, facts["column"]["metric"])
+        self._counts.update(facts["tally"])
+
+    def facts(self) -> dict[str, Any]:
+        """What it is, as JSON values."""
+        return {"column": _kept(self._column), "tally": dict(self._counts)}
+
+    def numbers(self) -> Floats:
+        """It has no values of prompts, [0]."""
+        return np.empty(0)
+
+    def column(self, names: Sequence[str], order: NDArray[np.int64], cut: str, task: Task) -> Column:
+        """The column of the run."""
+        number = next(own.tally.number for own in task.own if own.name == self._column.metric and own.tally)
+        return replace(self._column, units={"": number(self._counts)})
+
+
+def gathers(column: Column) -> Values | Tallied:
+    """What gathers a column whose prompts come bit by bit."""
+    return Values(column, used=column.used is not None) if column.tally is None else Tallied(column)
+
+
+def gathers_kept(facts: Mapping[str, Any]) -> Values | Tallied:
+    """Likewise, of a column that was kept."""
+    column = Column(units={}, **facts["column"])
+    return Tallied(column) if "tally" in facts else Values(column, used=facts["uses"])
+
+
+def _check_same(column: Column, metric: str) -> None:
+    """Refuse the values of another metric.
+
+    Raises:
+        DivtoolError: It is another one.
+    """
+    if metric != column.metric:
+        raise DivtoolError(f"one part has the row {metric} where another has {column.metric}")
+
+
+def _kept(column: Column) -> dict[str, Any]:
+    return {name: getattr(column, name) for name in _KEPT}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +77,23 @@ class Unit:
     rarefied: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A metric that rests on counts alone, so that those of the parts of a run can be added up.
+
+    Attributes:
+        key: What is counted of a usable response's value.
+        number: The metric of the counts; None where it is undefined.
+    """
+
+    key: Callable[[Any], str]
+    number: Callable[[Counter[str]], float | None]
+
+    def counts(self, values: Iterable[Any]) -> Counter[str]:
+        """How often each key is there."""
+        return Counter(map(self.key, values))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMetric:
     """A metric that a task computes from what it read.
@@ -91,6 +109,7 @@ class TaskMetric:
         shown: What else a row of level ``run`` holds.
         of_words: Whether it rests on word vectors, and is comparable where these are.
         pooled: Of a measure of the values of all units together, how they are counted; in the place of `value`.
+        tally: Of a measure of the whole run that rests on counts, which; in the place of `value`.
     """
 
     name: str
@@ -103,6 +122,7 @@ class TaskMetric:
     shown: Callable[[Unit], Mapping[str, Any]] | None = None
     of_words: bool = False
     pooled: Pooling | None = None
+    tally: Tally | None = None
 
 
 Read = Callable[[Sequence[Record], "Tools"], list[Reading]]

@@ -6,7 +6,7 @@ from collections import Counter
 
 from ...jsonl import Record
 from ...metrics.text import words
-from ..task import CIRCLES_RULE, Reading, TaskMetric, Unit, finished, goes_in_circles
+from ..task import CIRCLES_RULE, Reading, Tally, TaskMetric, finished, goes_in_circles
 
 USABLE_RULE = f"holds a word, and {CIRCLES_RULE}"
 
@@ -24,14 +24,13 @@ def parse(record: Record) -> Reading:
     return Reading(finished(record), text, usable(record))
 
 
-def opening_share(texts: list[str]) -> float | None:
-    """Share of the most frequent two-word opening. Range (0, 1], lower is more diverse. Null for no text."""
-    openings = Counter(tuple(words(text)[:2]) for text in texts)
-    return max(openings.values()) / len(texts) if texts else None
+def _opening(text: str) -> str:
+    return " ".join(words(text)[:2])
 
 
-def _openings(unit: Unit) -> float | None:
-    return opening_share(list(unit.values))
+def largest_share(counts: Counter[str]) -> float | None:
+    """Share of the most frequent key. Range (0, 1], lower is more diverse. Null where nothing was counted."""
+    return max(counts.values()) / counts.total() if counts else None
 
 
 OPENING_SHARE = TaskMetric(
@@ -39,7 +38,7 @@ OPENING_SHARE = TaskMetric(
     direction="-",
     formula="share of the most frequent two-word opening, over the usable responses of the whole run; one number "
     "without an interval",
-    value=_openings,
+    tally=Tally(_opening, largest_share),
     null="no usable response",
     level="run",
 )

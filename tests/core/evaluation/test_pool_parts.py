@@ -19,7 +19,7 @@ from divtool.core.evaluation.collect import Collection
 from divtool.core.evaluation.flat import ByName, Flat, Sizes, in_order, names_of
 from divtool.core.evaluation.measure import Measurer
 from divtool.core.evaluation.plan import MeasurePlan, open_all
-from divtool.core.evaluation.pool_parts import Findings, rows_left_out
+from divtool.core.evaluation.pool_parts import Findings, of_parts, rows_left_out
 from divtool.core.evaluation.pool_survey import Survey
 from divtool.core.evaluation.quality import Quality, open_quality
 from divtool.core.evaluation.quality_options import QualityOptions
@@ -127,7 +127,7 @@ def _parted(
 
 
 def _lines(records: list[Record]) -> list[bytes]:
-    return [dumps(record) for record in records if record["metric"] != "opening_share_run"]
+    return list(map(dumps, records))
 
 
 @pytest.mark.parametrize("odd", [False, True])
@@ -207,9 +207,11 @@ def test_rows_that_need_all_texts_are_named(tmp_path: Path) -> None:
     records = _made(3, odd=True)
     named = ["opening_share_run", "ttr", "corpus_distinct_2", "self_bleu"]
     plan = MeasurePlan.settled(POOL, named, Sources())
-    assert rows_left_out(plan) == ["corpus_distinct_2", "opening_share_run"]
+    assert rows_left_out(plan) == ["corpus_distinct_2"]
+    assert rows_left_out(of_parts(plan)) == []
     expected = [r for r in _local(records, plan, tmp_path) if r["metric"] not in rows_left_out(plan)]
-    assert _lines(_parted(records, plan, tmp_path, 3)) == _lines(expected)
+    for measured in (plan, of_parts(plan)):
+        assert _lines(_parted(records, measured, tmp_path, 3)) == _lines(expected)
 
 
 def test_values_in_eight_bytes() -> None:
