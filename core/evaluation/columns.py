@@ -142,12 +142,12 @@ class Columns:
             tally = metric.tally.counts(unit.values) if metric.tally else None
             value = metric.tally.number(tally) if metric.tally and tally is not None else metric.value(unit)
             return Column(
-                metric=metric.name, units=self._unless_empty(part.whole, {"": value}), direction=metric.direction,
-                level="run", definition=f"{metric.name}: {definition}",
-                more=metric.shown(unit) if metric.shown else {}, tally=tally,
+                metric=metric.name, direction=metric.direction, definition=f"{metric.name}: {definition}", level="run",
+                units=self._unless_empty(part.whole, {"": value}), more=metric.shown(unit) if metric.shown else {},
+                tally=tally,
             )  # fmt: skip
         source = part.kept if metric.equal else part.whole
-        units = {p: metric.value(self._read_unit(records)) for p, records in source.responses.items()}
+        units: Units = {p: metric.value(self._read_unit(records)) for p, records in source.responses.items()}
         units = self._unless_empty(part.whole, units)
         both = ", as many on both sides" if metric.equal else ""
         definition = f"{metric.name}: {definition}; usable responses of a {self.unit}{both}, mean over {self.unit}s"
