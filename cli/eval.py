@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import typer
 
 from ..core.errors import UsageError
 from . import console, measure_table
+from . import endpoint as served
+from . import endpoint_options as s
 from . import engine_options as engines
 from . import eval_options as e
+from . import eval_pages as pages
+from . import eval_runs as runs
 from . import options as o
 from .sampling_bar import sampling_progress
-
-if TYPE_CHECKING:
-    from ..core.evaluation.sources import Lineup
 
 
 def evaluate(
@@ -27,6 +27,13 @@ def evaluate(
     run: e.Run = None,
     model: e.Model = None,
     adapter: o.Adapter = None,
+    endpoint: s.Endpoint = None,
+    key_env: s.KeyEnv = None,
+    concurrency: s.Concurrency = None,
+    requests_per_minute: s.RequestsPerMinute = None,
+    timeout: s.Timeout = None,
+    tries: s.Tries = None,
+    completions: s.Completions = False,
     baseline: e.Baseline = None,
     sweep: e.Sweep = None,
     work: e.Work = None,
@@ -111,17 +118,21 @@ def evaluate(
     found = [get("task", TASKS, name, "eval").load() for name in split_names(task)]
     if not found:
         raise UsageError("no task named; see divtool tasks")
-    lineup = _lineup(responses, model, adapter, run or [], baseline, sweep)
+    server = served.server(
+        endpoint, key_env, concurrency, requests_per_minute, timeout, tries, completions, skip=on_error == "skip"
+    )
+    lineup = runs.lined_up(responses, model, adapter, run or [], baseline, sweep, server)
     task_options = TaskOptions(
         vectors=vectors, vocabulary=vocabulary, prompts=prompts, prefill=prefill, protocol=protocol
     )
     found = task_options.settled(found, preset)
     if not no_guard:
-        found = _guarded(found, lineup)
+        found = runs.guarded(found, lineup, server)
     for one in found:
         if preset is not None and one.presets:
             get_preset(one, preset)
     task_options.check(found)
+    begun = runs.prefill_of(server, found, lineup, task_options)
     if allow_overlap and train_data is None:
         raise UsageError("--allow-overlap needs --train-data FILE")
     loading = LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code)
@@ -169,18 +180,18 @@ def evaluate(
     if junit is not None:
         check_distinct(junit, *files)
         check_writable(junit)
-    _check_pages(report, unit_values, [output, *files, *([junit] if junit else [])])
-    _check_standard_input([*{source.file for source in lineup.every}, *named])
+    pages.check_pages(report, unit_values, [output, *files, *([junit] if junit else [])])
+    runs.check_standard_input([*{source.file for source in lineup.every}, *named])
     if lineup.itself:
         console.warn("a run compared with itself")
     if engines.on_cluster(context):
         from .eval_cluster import eval_on_cluster
 
         outcome, checks = eval_on_cluster(context, plans, lineup, task_options, qualities, demands, output)
-        _write_junit(junit, [outcome], checks)
+        pages.write_checks(junit, [outcome], checks)
         if outcome.error is None:
-            _write_pages(None, unit_values, [outcome], None, {})
-        _end(outcome.error, checks)
+            pages.write_pages(None, unit_values, [outcome], None, {})
+        pages.end(outcome.error, checks)
         return
     sampling = SamplePlan(
         preset=preset,
@@ -188,14 +199,15 @@ def evaluate(
         samples=samples,
         seed=seed,
         batch_size=batch_size,
-        prefill=prefill,
+        prefill=begun,
         prompt_file=prompts,
+        gaps=server is not None and server.skip,
     )
     collector = Collector(
         tasks=found,
         lineup=lineup,
         plan=sampling,
-        loading=loading,
+        loading=loading if server is None else LoadOptions(server=server),
         folder=work or Path("eval.work" if output == "-" else f"{output}.work"),
         resume=resume,
         skip_bad=on_error == "skip",
@@ -223,17 +235,17 @@ def evaluate(
         checks = demands.check([source.name for source in lineup.runs], records)
         error = failure(outcomes)
         if error is not None and not records:
-            _write_junit(junit, outcomes, checks)
+            pages.write_checks(junit, outcomes, checks)
             raise error
         for record in records:
             writer.write(record)
     measure_table.show([outcome.records for outcome in outcomes if outcome.records])
-    _write_junit(junit, outcomes, checks)
-    account = _account(collector.folder)
-    _write_pages(report, unit_values, outcomes, collection, account)
+    pages.write_checks(junit, outcomes, checks)
+    account = pages.call_account(collector.folder)
+    pages.write_pages(report, unit_values, outcomes, collection, account)
     if opened.bench is not None:
         console.note(opened.bench.judge.summary())
-    _end(error, checks)
+    pages.end(error, checks)
 
 
 def _foresee(expected: Any, preset: str | None) -> None:
@@ -279,116 +291,6 @@ def _look_into(train_data: Path | None, human: Path | None, collector: Any, coll
         collection.human = read_human(str(human), prompts, skip_bad=collector.skip_bad)
         for note in collection.human.notes:
             console.warn(f"{human}: {note}")
-
-
-def _lineup(
-    file: str | None,
-    model: str | None,
-    adapter: str | None,
-    runs: Sequence[str],
-    baseline: str | None,
-    sweep: str | None,
-) -> Lineup:
-    """What the user named, in the order given.
-
-    Raises:
-        UsageError: Options that exclude each other.
-    """
-    from ..core.evaluation.sources import file_source, line_up, model_source, parse_source
-
-    if file is not None and model is not None:
-        raise UsageError("eval measures a FILE of responses or a --model, not both")
-    if runs and (file is not None or model is not None):
-        raise UsageError("with --run, give every run as a --run, also a FILE or a model")
-    if adapter is not None and model is None:
-        raise UsageError("--adapter needs a --model; with --run, write NAME=MODEL+ADAPTER")
-    if runs:
-        return line_up([parse_source(text) for text in runs], baseline, sweep)
-    if model is not None:
-        return line_up([model_source(model, adapter)], baseline, sweep)
-    return line_up([file_source(o.source(file))], baseline, sweep)
-
-
-def _guarded(tasks: list[Any], lineup: Lineup) -> list[Any]:
-    """The tasks, with the guard where models are compared."""
-    from ..core.evaluation.guard.task import with_guard
-
-    found = with_guard(tasks, lineup)
-    if len(found) > len(tasks):
-        console.note(f"task {found[-1].name} added, as models are compared (--no-guard leaves it out)")
-    return found
-
-
-def _check_standard_input(files: Sequence[str | Path | None]) -> None:
-    """Raise where standard input is to be read for two things."""
-    if sum(str(file) == "-" for file in files) > 1:
-        raise UsageError("standard input can be read only once; name files for all but one of those that are -")
-
-
-def _write_junit(path: Path | None, outcomes: Any, checks: Any) -> None:
-    if path is None:
-        return
-    from ..core.evaluation.junit import write_junit
-
-    write_junit(path, outcomes, checks)
-    console.note(f"wrote {path}")
-
-
-def _check_pages(report: Path | None, unit_values: Path | None, others: Sequence[Path | str]) -> None:
-    """Look whether the page and the values by unit can be written, before anything takes long."""
-    from ..core.output import check_distinct, check_writable
-
-    for path in filter(None, (report, unit_values)):
-        check_distinct(path, *others)
-        check_writable(path)
-    if report is not None:
-        from ..core.reporting.svg import require_page_packages
-
-        require_page_packages()
-        check_distinct(report, *([unit_values] if unit_values else []))
-
-
-def _account(folder: Path) -> dict[str, Any]:
-    """What is said of the call itself; it is kept beside the responses that were drawn."""
-    from ..core.jsonl import dumps
-    from ..core.output import replacing
-    from ..core.provenance import account
-
-    said = {"format": "divtool-eval", "version": 1, **account(console.command_line())}
-    if folder.is_dir():
-        with replacing(folder / "eval.json") as temporary:
-            temporary.write_bytes(dumps(said))
-    return said
-
-
-def _write_pages(
-    report: Path | None, unit_values: Path | None, outcomes: Any, collection: Any, account: dict[str, Any]
-) -> None:
-    if unit_values is not None:
-        from ..core.evaluation.unit_values import write_unit_values
-
-        write_unit_values(str(unit_values), outcomes)
-        console.note(f"wrote {unit_values}")
-    if report is not None:
-        from ..core.reporting.eval_report import write_eval_report
-
-        write_eval_report(outcomes, collection, report, account)
-        console.note(f"wrote {report}")
-
-
-def _end(error: Exception | None, checks: Any) -> None:
-    """End with what went wrong, else with what was missed, else well.
-
-    Raises:
-        ThresholdMissed: A bound of the user was missed.
-    """
-    from ..core.errors import ThresholdMissed
-    from ..core.evaluation.thresholds import missed
-
-    if error is not None:
-        raise error
-    if text := missed(checks):
-        raise ThresholdMissed(text)
 
 
 def _truncation(text: str) -> int | Literal["auto", "none"]:

@@ -31,7 +31,11 @@ Run = Annotated[
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", help="Model to sample: alias, folder, .gguf file or hub id.", metavar="NAME"),
+    typer.Option(
+        "--model",
+        help="Model to sample: alias, folder, .gguf file, hub id; with --endpoint, its name there.",
+        metavar="NAME",
+    ),
 ]
 
 Baseline = Annotated[

@@ -25,6 +25,20 @@ _ROW = (
     "fact month lot right study book eye job word business issue side kind head house service friend father power hour "
     "game line end member law car city name team minute idea body"
 )
+# A worker takes a whole file: those that last minutes begin first, so that none is alone at the end.
+_LONG = (
+    "test_end_to_end.py",
+    "test_diffuse_model.py",
+    "test_engine_ray.py",
+    "test_pages.py",
+    "test_launch.py",
+    "test_strategies.py",
+    "test_possibility_toys.py",
+    "test_sample_killed.py",
+    "test_task_models.py",
+    "test_local.py",
+    "test_processes.py",
+)
 _loaded = 0
 
 
@@ -40,6 +54,7 @@ def _libraries_are_not_collected() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("model"):
             item.fixturenames.insert(0, "_embedded_model")

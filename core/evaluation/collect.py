@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from ..endpoint.faults import EndpointError
 from ..errors import DivtoolError
 from ..jsonl import dumps, short_hash
 from ..models.names import check_adapter, check_model_name
@@ -16,6 +17,7 @@ from ..models.options import LoadOptions
 from ..output import check_distinct, replacing
 from ..sampling.backend import Backend
 from ..sampling.open import open_backend
+from ..sampling.overlap import Waiting
 from .matching import check_prefill
 from .runs import Run, SamplePlan, fitting_preset, read_run, sample_run
 from .sources import Lineup, Source
@@ -66,11 +68,21 @@ class Collector:
         for source in self._models():
             for task in self.tasks:
                 check_distinct(self._path(source, task), *files)
-            check_model_name("model", str(source.model))
-            if source.adapter is not None:
-                check_adapter(source.adapter)
+            self._check_model(source)
             for task in self.tasks:
                 self.plan.rows(task)
+
+    def _check_model(self, source: Source) -> None:
+        if self.loading.server is not None:
+            self._opened(source.model, None)  # It is not asked yet; whether there is a key is seen.
+            return
+        check_model_name("model", str(source.model))
+        if source.adapter is not None:
+            check_adapter(source.adapter)
+
+    def _opened(self, model: str | None, adapter: str | None) -> Backend:
+        kind = "transformers" if self.loading.server is None else "endpoint"
+        return open_backend(kind, str(model), replace(self.loading, adapter=adapter), self.announce)
 
     def read(self) -> Collection:
         """Read every file, and give each task its responses.
@@ -150,7 +162,7 @@ class Collector:
         for source in self._models():
             by_model.setdefault((source.model, source.adapter), []).append(source)
         for (model, adapter), own in by_model.items():
-            backend = open_backend("transformers", str(model), replace(self.loading, adapter=adapter), self.announce)
+            backend = self._opened(model, adapter)
             if plan.preset is None:
                 plan = replace(plan, preset=fitting_preset(backend))
                 self.announce(f"preset {plan.preset}, for every model of this call")
@@ -161,10 +173,15 @@ class Collector:
                         continue
                     try:
                         path = self._drawn(source, task, replace(plan, settings=source.settings), backend, drawn)
+                    except EndpointError as error:
+                        # A server that has ended one task would end each, after as many tries.
+                        raise EndpointError(f"{error}; what was drawn is in {self.folder}, --resume goes on") from None
                     except Exception as error:
                         found.failed[task.name] = error
                     else:
                         found.files[source.origin, task.name] = path
+            for line in backend.conclude() if isinstance(backend, Waiting) else ():
+                self.announce(line)
             del backend  # Before the next one is loaded.
 
     def _check_prefills(self, found: Collection, plan: SamplePlan) -> None:
@@ -223,12 +240,19 @@ class Collector:
         return {
             "model": source.model,
             "adapter": source.adapter,
-            "files": [_weights(name) for name in (source.model, source.adapter) if name],
+            **self._weights(source),
             "dtype": self.loading.dtype,
             "four_bit": self.loading.four_bit,
             "prompts": f"{short_hash([row.data for row in plan.rows(task)]):016x}",
             **plan.asked(task),
         }
+
+    def _weights(self, source: Source) -> dict[str, object]:
+        """Which model it is, beyond its name."""
+        server = self.loading.server
+        if server is not None:
+            return {"server": server.url, "plain": server.plain}
+        return {"files": [_weights(name) for name in (source.model, source.adapter) if name]}
 
 
 def _note(beside: Path, asked: dict[str, object]) -> None:

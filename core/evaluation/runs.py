@@ -58,6 +58,7 @@ class SamplePlan:
         settings: Decoding, and the seed of the draws, where a run differs from the preset.
         prefill: Whether answers are begun as the task says: "on", "off", or "auto" for the preset's way.
         prompt_file: Prompt records for tasks that ask the prompts of a file, or None.
+        gaps: What a server refuses is left out.
     """
 
     preset: str | None = None
@@ -68,6 +69,7 @@ class SamplePlan:
     settings: tuple[tuple[str, float], ...] = ()
     prefill: Literal["auto", "on", "off"] = "auto"
     prompt_file: Path | None = None
+    gaps: bool = False
 
     def rows(self, task: Task) -> list[Row]:
         """The prompts to ask; of a file the first so many. A task of one prompt has one, whatever the others have.
@@ -128,6 +130,7 @@ class SamplePlan:
             batch_size=self.batch_size,
             decoding=replace(usual, **own),
             prefill=self._prefill(task, preset),
+            gaps=self.gaps,
         )
 
     def _prefill(self, task: Task, preset: Preset) -> str:

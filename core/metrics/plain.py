@@ -153,8 +153,9 @@ def until_fault(items: Iterable[Item], faults: list[Exception]) -> Iterator[Item
 def _submit(pool: ProcessPoolExecutor, groups: list[list[Record]]) -> Future[list[Values]]:
     try:
         return pool.submit(_values, groups)
-    except OSError:
-        # A pool that breaks at this moment has closed its pipes before it calls itself broken.
+    except (OSError, ValueError):
+        # A pool that breaks at this moment has closed its pipes before it calls itself broken; their numbers may be
+        # those of other files by then, which no new process can be started with.
         raise BrokenProcessPool from None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..catalog import BACKENDS, STRATEGIES, get
 from ..errors import UsageError, require_extra
 from ..models.names import check_adapter, check_model_name
-from ..models.options import LoadOptions
+from ..models.options import LoadOptions, ServerOptions
 from .backend import Backend
 from .run import SampleOptions, Sampler
 from .strategies import Strategy, StrategyOptions
@@ -93,11 +93,19 @@ def endpoint_backend(model: str, options: LoadOptions, announce: Callable[[str],
         if field.name != "server" and getattr(options, field.name) != field.default:
             flag = "--4bit" if field.name == "four_bit" else f"--{field.name.replace('_', '-')}"
             raise UsageError(f"{flag} is for a model in this process, and --endpoint has none: leave it out")
-    from ..endpoint.client import Endpoint
     from .endpoint import EndpointBackend
 
     said = options.server
-    server = Endpoint(
+    if not model:
+        model = only_model(said)
+        announce(f"model {model}")
+    return EndpointBackend(_asked(said), model, plain=said.plain, skip=said.skip)
+
+
+def _asked(said: ServerOptions) -> Endpoint:
+    from ..endpoint.client import Endpoint
+
+    return Endpoint(
         said.url,
         key_env=said.key_env,
         tries=said.tries,
@@ -105,13 +113,16 @@ def endpoint_backend(model: str, options: LoadOptions, announce: Callable[[str],
         at_once=said.at_once,
         per_minute=said.per_minute,
     )
-    if not model:
-        model = _only_model(server)
-        announce(f"model {model}")
-    return EndpointBackend(server, model, plain=said.plain, skip=said.skip)
 
 
-def _only_model(server: Endpoint) -> str:
+def only_model(said: ServerOptions) -> str:
+    """The name of the only model that a server has.
+
+    Raises:
+        UsageError: It has none, or several.
+        EndpointError: It cannot be asked.
+    """
+    server = _asked(said)
     names = server.models()
     if len(names) != 1:
         shown = ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")

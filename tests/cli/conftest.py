@@ -19,8 +19,19 @@ from typing import Any
 
 import pytest
 
+from .answering import Server
+
 Done = subprocess.CompletedProcess[bytes]
 Run = Callable[..., Done]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server to draw from, without a key."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    made = Server()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

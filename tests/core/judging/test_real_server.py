@@ -1,4 +1,4 @@
-"""The judge and `sample` against a real server of completions: `transformers serve` with the embedded model."""
+"""The judge, `sample` and `eval` against a real server of completions: `transformers serve` with the embedded model."""
 
 from __future__ import annotations
 
@@ -134,3 +134,17 @@ def test_eval_asks_a_real_model(server: str, model: str, tmp_path: Path, monkeyp
         assert ("judge unreliable" in found[name]["note"]) == (unread > 0.1 or value is None)
     assert found["win_rate"]["value"] is not None  # the tie, at least
     assert b"unparsed" in done.stderr
+
+
+def test_eval_draws_from_a_real_model(server: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    given = ["--endpoint", server, "--run", f"m={model}@max_new_tokens=3", "--task", "novelty-lite", "--count", "2"]
+    measured = ["-n", "2", "--metrics", "distinct_1,unique_share", "-o", "m.jsonl"]
+    command = [sys.executable, "-m", "divtool", "eval", *given, *measured]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    rows = list(map(json.loads, (tmp_path / "m.jsonl").read_text(encoding="utf-8").splitlines()))
+    found = {row["metric"]: row["value"] for row in rows if row["role"] != "reference"}
+    assert found["unique_share"] == 0.5  # the most likely token at any temperature, twice
+    drawn = (tmp_path / "m.jsonl.work" / "novelty-lite.m.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [(row["model"], row["n_tokens"]) for row in map(json.loads, drawn)] == [(model, 3)] * 4
