@@ -125,7 +125,8 @@ def evaluate(
     task_options = TaskOptions(
         vectors=vectors, vocabulary=vocabulary, prompts=prompts, prefill=prefill, protocol=protocol
     )
-    found = task_options.settled(found, preset)
+    draws = any(source.model is not None for source in lineup.every)
+    found = task_options.settled(found, preset, draws=draws)
     if not no_guard:
         found = runs.guarded(found, lineup, server)
     for one in found:
@@ -225,7 +226,7 @@ def evaluate(
         _foresee(expected, preset)
         return
     _check_budget(opened, expected.price, console.warn if expected.drawn else None)
-    with RecordWriter(output, resumes=any(source.model for source in lineup.every)) as writer:
+    with RecordWriter(output, resumes=draws) as writer:
         measurers = open_all(plans, console.note, task_options, opened)
         collector.sample(collection)
         if expected.drawn:

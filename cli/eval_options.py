@@ -86,7 +86,7 @@ Prompts = Annotated[
     Path | None,
     typer.Option(
         "--prompts",
-        help="Prompts to ask, for a task without a set of its own (novelty-bench).",
+        help="Prompts to ask, for a task without a set of its own (pool, novelty-bench).",
         metavar="FILE",
         rich_help_panel=_SAMPLING,
     ),

@@ -227,7 +227,7 @@ TASKS = _table(
     Entry(
         "pool",
         "evaluation.tasks.pool:POOL",
-        "any file of responses: distance between the responses of a prompt",
+        "any file of responses, or models on prompts of yours: distance between the responses of a prompt",
         "measures as in the code of arXiv 2503.17126",
         ("eval",),
     ),

@@ -206,8 +206,8 @@ class Task:
             )
         if self.prompt_set is None:
             raise UsageError(
-                f"task {self.name} has no prompts of its own: it measures files; "
-                "sample the model first (divtool sample), and name the files of responses, or name a --protocol"
+                f"task {self.name} has no prompts of its own: name a file of them with --prompts, or files of "
+                "responses in the place of models, or a --protocol"
             )
         return self.prompt_set
 

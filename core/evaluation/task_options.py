@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..errors import InputError, UsageError
 from .task import Task
-from .tasks.pool import POOL, following
+from .tasks.pool import POOL, asking, following
 
 Prefill = Literal["auto", "on", "off"]
 
@@ -32,18 +32,20 @@ class TaskOptions:
     prefill: Prefill = "auto"
     protocol: str | None = None
 
-    def settled(self, tasks: Sequence[Task], preset: str | None) -> list[Task]:
-        """The tasks, with pool as the protocol has it.
+    def settled(self, tasks: Sequence[Task], preset: str | None, *, draws: bool) -> list[Task]:
+        """The tasks, with pool as the protocol has it, or with the prompts of the user's file.
 
         Args:
             tasks: The tasks of the call.
             preset: The preset that the user named, or None.
+            draws: Whether a run of the call is a model.
 
         Raises:
             UsageError: No such protocol, no task that follows one, or no prompts for its full form.
         """
         if self.protocol is None:
-            return list(tasks)
+            own = asking() if draws and self.prompts is not None else POOL
+            return [own if task is POOL else task for task in tasks]
         if POOL not in tasks:
             raise UsageError("--protocol is for --task pool")
         if self.prompts is None and preset not in (None, "quick"):
@@ -68,8 +70,8 @@ class TaskOptions:
             raise UsageError("--vectors: no task of this call rests on word vectors")
         if self.prompts is not None and not any(task.prompts_from_file for task in tasks):
             raise UsageError(
-                "--prompts: every task of this call has prompts of its own, or measures files; for prompts of yours, "
-                "sample from both models, then eval --task pool AFTER --baseline BEFORE"
+                "--prompts: every task of this call has prompts of its own, or measures files; --task pool asks models "
+                "the prompts of a file"
             )
         if self.prefill == "on" and not any(task.prefill for task in tasks):
             raise UsageError("--prefill on: no task of this call has a fixed beginning; leave it at auto")

@@ -62,7 +62,11 @@ def test_all_names_what_it_leaves_out(divtool: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("--task", "pool", "--model", "m"), 2, "task pool has no prompts of its own: it measures files"),
+        (
+            ("--task", "pool", "--model", "m"),
+            2,
+            "task pool has no prompts of its own: name a file of them with --prompts",
+        ),
         (("one.jsonl", "--task", "pool", "--baseline", "m"), 2, "task pool has no prompts of its own"),
         (("one.jsonl", "--metrics", "distinct1"), 2, "unknown metric 'distinct1': did you mean 'distinct_1'?"),
         (("one.jsonl", "--metrics", ","), 2, "no metric named"),

@@ -49,6 +49,27 @@ def test_two_models_of_a_server(divtool: Any, server: Server, tmp_path: Path) ->
     assert f"3 requests to {server.url}/v1\n".encode() in done.stderr
 
 
+def test_prompts_of_ones_own(divtool: Any, server: Server, tmp_path: Path) -> None:
+    server.reply = _alike
+    lines = [json.dumps({"prompt": f"Name a {name}.", "prompt_id": name, "kind": "x"}) for name in ("bird", "fish")]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines))
+    models = ("--endpoint", server.url, "--model", "tuned", "--baseline", "base")
+    command = ("eval", "--task", "pool", "--prompts", "p.jsonl", "--metrics", "unique_share", "-o", "m.jsonl")
+    done = divtool(*command, *models, "-n", "3")
+    assert done.returncode == 0, done.stderr
+    row = next(row for row in _rows(tmp_path / "m.jsonl") if row["metric"] == "unique_share")
+    assert (row["run"], row["n_prompts"], row["n_responses"]) == ("tuned", 2, 6)
+    assert (row["value"], row["baseline_value"]) == (1, pytest.approx(1 / 3))
+    drawn = _rows(tmp_path / "m.jsonl.work" / "pool.run.jsonl")
+    assert [(row["prompt_id"], row["kind"]) for row in drawn] == [("bird", "x")] * 3 + [("fish", "x")] * 3
+    # A file against a model: on the prompts that both have.
+    (tmp_path / "m.jsonl.work" / "pool.run.jsonl").rename(tmp_path / "r.jsonl")
+    done = divtool(*command, "r.jsonl", "--endpoint", server.url, "--baseline", "base", "-n", "3")
+    assert done.returncode == 0, done.stderr
+    again = next(row for row in _rows(tmp_path / "m.jsonl") if row["metric"] == "unique_share")
+    assert (again["run"], again["value"], again["delta"]) == ("r.jsonl", row["value"], row["delta"])
+
+
 def test_a_server_that_fails_leaves_what_was_drawn(divtool: Any, server: Server, tmp_path: Path) -> None:
     answered = iter(range(2))
     server.reply = lambda body: None if next(answered, None) is not None else refused("out of order", 503)

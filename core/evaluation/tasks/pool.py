@@ -1,7 +1,8 @@
-"""Any responses: whatever was sampled, with as many prompts as there are; or a model, by a published protocol."""
+"""Any responses: whatever was sampled, with as many prompts as there are; or models, on prompts of the user's own."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +10,9 @@ from ...errors import unknown_name
 from ..task import Preset, Task, each
 from .free_text import OPENING_SHARE, USABLE_RULE, parse, usable
 
-__all__ = ["POOL", "following", "usable"]
+__all__ = ["POOL", "asking", "following", "usable"]
+
+_ALL = sys.maxsize  # prompts of a file
 
 POOL = Task(
     name="pool",
@@ -32,6 +35,12 @@ POOL = Task(
     read=each(parse),
     usable_rule=USABLE_RULE,
 )
+
+
+def asking() -> Task:
+    """The task for models that are asked the prompts of a file, all of them."""
+    presets = {"standard": Preset(_ALL, 8, 512), "quick": Preset(_ALL, 4, 128, 0.9)}
+    return replace(POOL, prompts_from_file=True, presets=presets)
 
 
 def following(protocol: str, *, from_file: bool) -> Task:

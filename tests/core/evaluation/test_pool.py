@@ -29,7 +29,7 @@ def test_not_usable(text: str) -> None:
 
 
 def test_it_has_nothing_to_ask_a_model() -> None:
-    with pytest.raises(UsageError, match="task pool has no prompts of its own: it measures files"):
+    with pytest.raises(UsageError, match="task pool has no prompts of its own: name a file of them with --prompts"):
         POOL.prompts()
 
 
@@ -60,14 +60,30 @@ def test_quick_form_asks_built_in_stories(preset: Any) -> None:
 
 
 def test_protocol_takes_the_place_of_the_pool_alone() -> None:
-    chosen = TaskOptions(protocol="2503.17126").settled([STORY, POOL], None)
+    chosen = TaskOptions(protocol="2503.17126").settled([STORY, POOL], None, draws=True)
     assert [task.name for task in chosen] == ["story", "pool"]
     assert chosen[0] is STORY
     assert set(chosen[1].metrics) == {
         "semantic_distance", "style_distance", "set_compression_ratio", "homogenization_rougel", "ngram_diversity",
         "unique_share",
     }  # fmt: skip
-    assert TaskOptions().settled([POOL], "paper") == [POOL]
+    assert TaskOptions().settled([POOL], "paper", draws=True) == [POOL]
+
+
+def test_models_are_asked_all_prompts_of_a_file(tmp_path: Path) -> None:
+    prompts = _prompts(tmp_path / "p.jsonl", 1_003)
+    given = TaskOptions(prompts=prompts)
+    story, task = given.settled([STORY, POOL], None, draws=True)
+    assert story is STORY
+    given.check([task])
+    assert given.settled([POOL], None, draws=False) == [POOL]
+    plan = SamplePlan(prompt_file=prompts)
+    assert len(plan.rows(task)) == 1_003
+    assert plan.total(task) == 8_024
+    assert (plan.options(task).decoding, plan.options(task).prefill) == (Decoding(1.0, 1.0, max_new_tokens=512), "")
+    quick = SamplePlan(prompt_file=prompts, preset="quick", prompts=2)
+    assert quick.total(task) == 8
+    assert quick.options(task).decoding == Decoding(1.0, 0.9, max_new_tokens=128)
 
 
 @pytest.mark.parametrize(
@@ -85,11 +101,11 @@ def test_protocol_takes_the_place_of_the_pool_alone() -> None:
 )
 def test_wrong_protocols_are_said(tasks: Any, protocol: str, preset: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        TaskOptions(protocol=protocol).settled(tasks, preset)
+        TaskOptions(protocol=protocol).settled(tasks, preset, draws=True)
 
 
 def test_prompts_are_for_a_protocol_too(tmp_path: Path) -> None:
     options = TaskOptions(prompts=_prompts(tmp_path / "p.jsonl", 3), protocol="2503.17126")
-    options.check(options.settled([POOL], None))
+    options.check(options.settled([POOL], None, draws=True))
     with pytest.raises(UsageError, match="every task of this call has prompts of its own, or measures files"):
         TaskOptions(prompts=options.prompts).check([POOL])
