@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,8 @@ _BATCH = 1000  # rows
 _PAGE = 1 << 20  # bytes that are read ahead in each column
 # Where a null says something in files of other programs too: an undefined score, and any number of a result.
 _SCORES = frozenset({"scores", "chosen_scores", "rejected_scores"})
+# What pandas calls the numbers of the rows that it has left of a table.
+_INDEX = re.compile(r"__index_level_\d+__")
 _RESULTS = (frozenset({"task", "metric", "value"}), frozenset({"task", "mode", "options"}))
 
 
@@ -140,7 +143,9 @@ class _Reading:
     """
 
     def __init__(self, schema: Any, name: str) -> None:
-        names, types = list(schema.names), []
+        numbers = {name for name in schema.names if b"pandas" in (schema.metadata or {}) and _INDEX.fullmatch(name)}
+        schema = [field for field in schema if field.name not in numbers]
+        names, types = [field.name for field in schema], []
         for column in names if len(set(names)) < len(names) else []:
             if names.count(column) > 1:
                 raise InputError(name, f"two columns are called '{column}'", "rename one")
@@ -150,7 +155,7 @@ class _Reading:
                 what = f"column '{field.name}' is of type {field.type}, which JSON does not have"
                 raise InputError(name, what, "leave it out, or make it text")
             types.append(found)
-        self._names, self._types = names, types
+        self._names, self._types, self._left_out = names, types, numbers
         # A program that rewrites a column of nulls may forget that it is one of text.
         self._own = REST in names and str(types[names.index(REST)]) in ("string", "large_string", "null")
         self._nulls = any(kind <= set(names) for kind in _RESULTS)
@@ -158,6 +163,7 @@ class _Reading:
     def lines(self, batch: Any) -> Iterator[bytes]:
         """Each row of a batch as a line."""
         faults: dict[int, str] = {}
+        batch = batch.drop_columns(list(self._left_out))
         columns = [
             values(name, column if column.type == wanted else column.cast(wanted), faults)
             for name, column, wanted in zip(self._names, batch.columns, self._types, strict=True)

@@ -21,12 +21,12 @@ NO_RESUME = "a Parquet file has no end to go on from; write .jsonl, and make a .
 
 def is_packed(name: str | Path) -> bool:
     """Whether a file of this name holds packed lines."""
-    return str(name).endswith(_PACKED)
+    return str(name).lower().endswith(_PACKED)
 
 
 def is_table(name: str | Path) -> bool:
     """Whether a file of this name is a Parquet file."""
-    return str(name).endswith(".parquet")
+    return str(name).lower().endswith(".parquet")
 
 
 def opened(name: str) -> IO[bytes]:
@@ -52,9 +52,9 @@ def unpacked(name: str, stream: IO[bytes]) -> IO[bytes]:
             lines = io.BufferedReader(Lines(rows(stream), stream), _BLOCK)
             faulty.pop_all()
         return lines
-    if name.endswith(".gz"):
+    if name.lower().endswith(".gz"):
         return io.BufferedReader(gzip.GzipFile(fileobj=stream))
-    if name.endswith(".zst"):
+    if name.lower().endswith(".zst"):
         return io.BufferedReader(Zstandard(stream))
     return stream
 
@@ -154,8 +154,8 @@ def _zstandard() -> Any:
 
 def packer(target: str) -> Callable[[bytes], bytes]:
     """What packs a block of bytes for a file of this name; blocks behind each other are one packed file."""
-    if target.endswith(".gz"):
+    if target.lower().endswith(".gz"):
         return gzip.compress
-    if target.endswith(".zst"):
+    if target.lower().endswith(".zst"):
         return _zstandard().compress  # type: ignore[no-any-return]
     return lambda block: block

@@ -55,7 +55,7 @@ def files(source: str) -> list[str]:
 
 
 def _is_records(name: str) -> bool:
-    return name.endswith(RECORD_FILES) and not name.startswith(_NOTES)
+    return name.lower().endswith(RECORD_FILES) and not name.startswith(_NOTES)
 
 
 def _remote_files(source: str) -> list[str]:

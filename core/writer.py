@@ -11,13 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from .errors import ClosedPipe, DivtoolError
+from .errors import ClosedPipe, DivtoolError, UsageError
 from .jsonl import Record, dumps
 from .packing import is_packed, is_table, packer
 from .rescue import is_removed, removed
 
 STDOUT_NAME = "standard output"
 _BLOCK = 1 << 16
+_PACKED_TABLE = (".parquet.gz", ".parquet.zst")
 
 
 class _Sink(Protocol):
@@ -52,6 +53,7 @@ class RecordWriter:
 
     Raises:
         DivtoolError: The file cannot be written; raised at once.
+        UsageError: A packed Parquet file.
     """
 
     def __init__(self, target: str, *, append: bool = False, resumes: bool = False) -> None:
@@ -91,6 +93,8 @@ class RecordWriter:
 
 
 def _sink(target: str, append: bool, resumes: bool) -> _Sink:
+    if target.lower().endswith(_PACKED_TABLE):
+        raise UsageError(f"{target}: a Parquet file is packed inside; name it .parquet")
     if is_table(target):
         from .table_writer import TableFile
 

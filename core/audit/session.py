@@ -60,7 +60,7 @@ class Subject:
 
 def is_records_file(name: str) -> bool:
     """Whether what is to be compared with is a file of records, by its name, and no model."""
-    return name == "-" or Path(name).suffix in RECORD_FILES
+    return name == "-" or Path(name).suffix.lower() in RECORD_FILES
 
 
 @dataclass(frozen=True, kw_only=True)

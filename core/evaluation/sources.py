@@ -202,7 +202,7 @@ def _is_file(text: str) -> bool:
     if text == "-":
         return True
     there = os.path.exists(text) and not os.path.isdir(text)
-    suffix = Path(text).suffix
+    suffix = Path(text).suffix.lower()
     return suffix != ".gguf" and (there or suffix in RECORD_FILES)
 
 

@@ -98,6 +98,25 @@ def test_a_stage_can_be_piped_into_a_table(shell: Any, tmp_path: Path) -> None:
     assert REST in pq.read_schema(tmp_path / "s.parquet").names
 
 
+def test_names_in_capitals(divtool: Any, tmp_path: Path) -> None:
+    line = "sample --builtin scenes --count 2 -n 2 --backend echo -o"
+    for name in ("A.PARQUET", "A.JSONL.GZ", "A.Zst"):
+        _run(divtool, f"{line} {name}")
+        _run(divtool, f"score {name} --metrics ttr -o s.jsonl")
+        assert len(_records(tmp_path / "s.jsonl")) == 4, name
+    assert (tmp_path / "A.PARQUET").read_bytes()[:4] == b"PAR1"
+    assert (tmp_path / "A.JSONL.GZ").read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_a_packed_table_is_refused(divtool: Any, tmp_path: Path) -> None:
+    done = divtool(*["sample", "--builtin", "scenes", "--count", "2", "--backend", "echo", "-o", "a.parquet.gz"])
+    assert (done.returncode, done.stderr.decode().splitlines()[-1]) == (
+        2,
+        "error: a.parquet.gz: a Parquet file is packed inside; name it .parquet",
+    )
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "line",
     [

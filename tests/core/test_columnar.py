@@ -159,6 +159,18 @@ def test_pandas_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert _read(tmp_path / "b.parquet") == records
 
 
+def test_the_numbers_of_rows_that_pandas_adds_are_no_key(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    records = [_scored(number) for number in range(4)]
+    table = pandas.read_parquet(_write(tmp_path / "a.parquet", records))
+    table[table["sample_index"] != 1].to_parquet(tmp_path / "b.parquet")
+    assert "__index_level_0__" in pq.read_schema(tmp_path / "b.parquet").names
+    assert _read(tmp_path / "b.parquet") == [records[0], *records[2:]]
+    # What somebody has named is theirs.
+    table.set_index("response").to_parquet(tmp_path / "c.parquet")
+    assert [record["response"] for record in _read(tmp_path / "c.parquet")] == [f"word {n}" for n in range(4)]
+
+
 def test_a_file_of_another_program(tmp_path: Path) -> None:
     moment = datetime.datetime(2026, 1, 2, 3, 4)
     name = uuid.UUID(int=5)
