@@ -148,7 +148,7 @@ def train(
         tell=Tell(console.note, console.warn, console.table, console.progress),
     )
     if launch is not None:
-        start(config or "ddp", processes, console.arguments(), job.source)
+        start(config or "ddp", processes, console.arguments(), job.source, held_out)
         return
     module, _, runner = recipe.runner.partition(":")
     with one_line(output):

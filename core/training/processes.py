@@ -7,6 +7,7 @@ a run begins.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -93,10 +94,11 @@ class Processes:
             device: As the user named it.
 
         Raises:
-            UsageError: The device cannot be one for each process.
+            UsageError: The device cannot be one for each process, or one process is to spread its weights.
             DivtoolError: There are fewer GPUs than processes, or a package is missing.
         """
         if not self.several:
+            _check_alone(os.environ)
             return
         require_extra("torch", "train")
         require_extra("accelerate", "train")
@@ -117,6 +119,8 @@ class Processes:
             )
         if self.sharding == "deepspeed" and picked.type == "cpu":
             raise UsageError("DeepSpeed needs GPUs, and torch sees none here: --config ddp runs on a CPU")
+        if self.sharding == "fsdp" and picked.type == "cpu" and os.environ.get("FSDP_VERSION") != "2":
+            raise UsageError("FSDP 1 needs GPUs: with fsdp_version: 2, as in --config fsdp2, a CPU will do")
         PartialState(cpu=picked.type == "cpu", timeout=PATIENCE)
 
     def shard_on_cpu(self) -> None:
@@ -151,6 +155,16 @@ class Processes:
     def identity(self) -> dict[str, Any]:
         """What a run that is gone on with must have been begun with."""
         return {"processes": self.size, "sharding": self.sharding or None}
+
+    def alike(self, facts: Mapping[str, Any]) -> None:
+        """Raise `DivtoolError` in all where one process has read or been told something else than the first."""
+        first, *others = self.gathered(dict(facts))
+        for rank, found in enumerate(others, start=1):
+            keys = [key for key in {**first, **found} if first.get(key) != found.get(key)]
+            if keys:
+                what = ", ".join(keys[:3])
+                said = f"process {rank} differs from the first in {what}; all need the same records, model and options"
+                raise Fault(said, 1) if self.main else SharedFault(said, 1)
 
     def barrier(self) -> None:
         """Wait until every process is here."""
@@ -233,6 +247,22 @@ class Processes:
     def in_order(self, parts: Sequence[Sequence[T]], count: int) -> list[T]:
         """What each process made of its things, by rank, to what was made of each thing."""
         return [parts[place % self.size][place // self.size] for place in range(count)]
+
+
+def check_readable(*sources: str | None) -> None:
+    """Raise `UsageError` for records that one process alone can read: of a pipe each would get a part."""
+    for source in filter(None, sources):
+        if source == "-" and INPUT not in os.environ:
+            raise UsageError("one process alone can read standard input: name a file, or use --launch accelerate")
+        if os.path.exists(source) and stat.S_IFMT(os.stat(source).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise UsageError(f"{source}: one process alone can read a pipe; name a file")
+
+
+def _check_alone(environment: Mapping[str, str]) -> None:
+    """Raise `UsageError` where one process alone is to spread its weights: what it would save is no adapter."""
+    names = [f"ACCELERATE_USE_{name}" for name in ("FSDP", "DEEPSPEED")]
+    if any(environment.get(name, "").lower() == "true" for name in names):
+        raise UsageError("weights are spread over 2 processes at least: start more, or use --config ddp")
 
 
 def here() -> Processes:

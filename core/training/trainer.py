@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -326,6 +327,8 @@ def arguments(
     settings: FullSettings, folder: Path, total: int, dtype: torch.dtype, device: torch.device, *, experts: bool = False
 ) -> DPOConfig:
     """The settings as the libraries want them."""
+    # A launcher's number format would go before ours: with it the numbers are not those of one process.
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     made = DPOConfig(
         output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..models.merging import Merge, check_target, merge
 from .hub import Upload
 from .job import Report, Tell, TrainJob
-from .processes import here
+from .processes import check_readable, here
 from .quiet import quiet
 from .reporters import check_reporters
 
@@ -44,6 +44,8 @@ def run(job: TrainJob[Any], runner: Callable[[TrainJob[Any]], Report], keeping: 
     processes = here()
     if not processes.main:
         job, keeping = replace(job, tell=Tell()), Keeping()
+    if processes.several:
+        check_readable(job.source, job.held_out)
     processes.begin(job.loading.device)
     check_reporters(job.report_to)
     if job.run_name is not None and not job.report_to:

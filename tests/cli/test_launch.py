@@ -133,6 +133,9 @@ def test_who_does_not_say_how_many_gets_one_a_gpu(monkeypatch: pytest.MonkeyPatc
         ("- 1", "is no configuration of accelerate"),
         ("num_processes: 2", "is no configuration of accelerate"),
         ("distributed_type: MULTI_GPU\nfoo: 1\n", "accelerate refuses it: .*unknown keys.*foo"),
+        ("distributed_type: MULTI_GPU\nnum_processes: two\n", "'num_processes' is 'two', and not a whole number"),
+        ("distributed_type: FSDP\nnum_machines:\n", "accelerate refuses it: "),
+        ("distributed_type: MULTI_GPU\nnum_machines: 3\n", "2 processes cannot be spread evenly over 3 machines"),
     ],
 )
 def test_a_configuration_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
@@ -153,6 +156,20 @@ def test_a_configuration_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> N
         start.launch("deepspeed-zero2", 2, ["train"], "")
 
 
+def test_a_pipe_has_one_reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for sources in ((str(tmp_path / "pipe"), None), ("x.jsonl", str(tmp_path / "pipe"))):
+        with pytest.raises(UsageError, match="pipe: one process alone can read a pipe; name a file"):
+            start.launch("ddp", 2, ["train"], *sources)
+    # By any other launcher each process would read a part of standard input, and train on it.
+    words = ["train", "-", "--method", "dpo", "-o", str(tmp_path / "x")]
+    done = divtool(*words, stdin="{}\n" * 9, RANK="0", WORLD_SIZE="2")
+    assert (done.returncode, errors(done.stderr)) == (
+        2,
+        ["error: one process alone can read standard input: name a file, or use --launch accelerate"],
+    )
+
+
 def test_accelerate_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("divtool.core.errors.find_spec", lambda name: None if name == "accelerate" else object())
     with pytest.raises(DivtoolError, match=r"needs the package accelerate: pip install 'divtool\[train\]'"):
@@ -171,7 +188,11 @@ def test_two_processes_from_standard_input(pairs: str, tiny_model: str, tmp_path
     one, two = tmp_path / "one", tmp_path / "two"
     words = ["--model", tiny_model, *SETTINGS]
     assert divtool("train", pairs, *words, "-o", str(one), "--batch-size", "4").returncode == 0
-    done = divtool("train", "-", *words, "-o", str(two), *TWO, stdin=Path(pairs).read_text())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    stdin = Path(pairs).read_text()
+    done = divtool("train", "-", *words, "-o", str(two), *TWO, stdin=stdin, TMPDIR=str(temporary))
+    assert os.listdir(temporary) == []
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr.count("step 1/2: loss") == 1
     assert not any(word in done.stderr for word in ("Gloo", "elastic", "OMP_NUM_THREADS", "Traceback"))
@@ -186,7 +207,11 @@ def test_a_bad_record_ends_all_in_one_line(tiny_model: str, tmp_path: Path) -> N
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"prompt": \n')
     begun = time.monotonic()
-    done = divtool("train", str(bad), "--model", tiny_model, *SETTINGS, "-o", str(tmp_path / "x"), *TWO)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    words = ["--model", tiny_model, *SETTINGS, "-o", str(tmp_path / "x"), *TWO]
+    done = divtool("train", str(bad), *words, TMPDIR=str(temporary))
+    assert os.listdir(temporary) == []  # Nor of the one that was killed.
     assert time.monotonic() - begun < 60
     assert done.returncode == 1
     assert errors(done.stderr) == done.stderr.splitlines()

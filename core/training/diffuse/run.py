@@ -123,7 +123,9 @@ def _trained(job: DiffuseJob, file: TargetFile, setup: Setup, output: OutputFold
     total = settings.total_steps(len(setup.lessons))
     job.tell.note(f"{len(setup.lessons)} prompts, at most {total:,} steps, learning rate {settings.learning_rate:g}")
     processes = here()
-    last = processes.agreed(lambda: output.begin(_identity(job, file, setup, total)))
+    identity = _identity(job, file, setup, total)
+    processes.alike(identity)
+    last = processes.agreed(lambda: output.begin(identity))
     with base_of(lm.model):
         before = processes.agreed(lambda: _measured(output, setup))
     anchor = None

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -20,7 +21,7 @@ from typing import Any
 import yaml
 
 from ...errors import DivtoolError, InputError, UsageError, reason, require_extra, unknown_name
-from ..processes import COMMAND, INPUT, here
+from ..processes import COMMAND, INPUT, check_readable, here
 
 # The options of `train` that the processes themselves are started without.
 _OWN = ("--launch", "--config", "--processes")
@@ -42,7 +43,9 @@ class Ended(DivtoolError):
         self.exit_code = status if status > 0 else 128 - status
 
 
-def launch(config: str, processes: int | None, arguments: Sequence[str], source: str) -> None:
+def launch(
+    config: str, processes: int | None, arguments: Sequence[str], source: str, held_out: str | None = None
+) -> None:
     """Run a command line of `train` in several processes, to their end.
 
     Args:
@@ -50,31 +53,35 @@ def launch(config: str, processes: int | None, arguments: Sequence[str], source:
         processes: How many, on all machines together; None is what the file says, or one a GPU.
         arguments: The command line behind `divtool`, this launch's own options included.
         source: What the run reads; standard input is read here, once.
+        held_out: What it reads besides.
 
     Raises:
-        UsageError: The processes are started already, or it is not known how many to start.
+        UsageError: The processes are started already, it is not known how many to start, or they cannot read a source.
         DivtoolError: The configuration cannot be used, or a package is missing.
         Ended: A process failed.
     """
     if here().several:
         raise UsageError("--launch: this is one of several processes already; leave --launch and --config out")
+    check_readable(None if source == "-" else source, held_out)
     with ExitStack() as stack:
         path = str(stack.enter_context(_file(config)))
         known = _read(path)
         for module in ("torch", "accelerate"):
             require_extra(module, "train")
-        count = _count(known, processes)
-        environment = {COMMAND: _joined(arguments)}
+        count, machines = _count(known, processes), known.get("num_machines") or 1
+        # A process that is killed takes nothing away: what it has left goes with this folder.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="divtool-", ignore_cleanup_errors=True))
+        environment = {COMMAND: _joined(arguments), "TMPDIR": folder}
         if known.get("use_cpu"):
             environment["CUDA_VISIBLE_DEVICES"] = ""  # What the processes pick by themselves is a GPU.
         if source == "-":
-            environment[INPUT] = stack.enter_context(_spooled())
-        options = ["--config_file", path, "--num_processes", str(count), "--module"]
-        if _of_cpu(known):
+            environment[INPUT] = _spooled(folder)
+        options = ["--config_file", path, "--num_processes", str(count), "--module", "--log_dir", folder]
+        if _of_cpu(known) and count > 1:
             options.append("--multi_gpu")  # Without it accelerate starts processes on a CPU through MPI alone.
-        if known.get("num_machines", 1) in (None, 1) and known.get("main_process_port") is None:
+        if machines == 1 and known.get("main_process_port") is None:
             options += ["--main_process_port", "0"]  # A free one.
-        _run([*options, "divtool", *without(arguments)], environment, count)
+        _run([*options, "divtool", *without(arguments)], _threads(count // machines) | environment)
 
 
 def without(arguments: Sequence[str]) -> list[str]:
@@ -126,6 +133,9 @@ def _read(path: str) -> dict[str, Any]:
         raise InputError(path, f"is no YAML that can be read ({reason(error)})", "see accelerate config") from None
     if not isinstance(known, dict) or "distributed_type" not in known:
         raise InputError(path, "is no configuration of accelerate", f"write one, or use {', '.join(CONFIGS)}")
+    for name in ("num_processes", "num_machines", "machine_rank", "main_process_port"):
+        if not isinstance(known.get(name), int | None):
+            raise InputError(path, f"'{name}' is {known[name]!r}, and not a whole number", "mend it")
     if known["distributed_type"] == "DEEPSPEED":
         require_package("deepspeed")
     return known
@@ -147,29 +157,31 @@ def _count(known: dict[str, Any], asked: int | None) -> int:
     """How many processes to start.
 
     Raises:
-        UsageError: Nobody says.
+        UsageError: Nobody says, or the machines cannot have as many each.
     """
+    machines = int(known.get("num_machines") or 1)
     given = asked or known.get("num_processes") or -1
     if given > 0:
+        if given % machines:
+            raise UsageError(f"{given} processes cannot be spread evenly over {machines} machines: see --processes")
         return int(given)
     import torch
 
     gpus = 0 if known.get("use_cpu") else torch.cuda.device_count()
     if not gpus:
         raise UsageError("--launch: torch sees no GPU here; say how many processes to start with --processes")
-    return gpus * int(known.get("num_machines") or 1)
+    return gpus * machines
 
 
-@contextmanager
-def _spooled() -> Iterator[str]:
+def _spooled(folder: str) -> str:
     """Standard input as a file, which every process can read."""
-    with tempfile.NamedTemporaryFile(prefix="divtool-", suffix=".jsonl") as file:
+    path = Path(folder, "input.jsonl")
+    with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
-        file.flush()
-        yield file.name
+    return str(path)
 
 
-def _run(options: Sequence[str], environment: dict[str, str], count: int) -> None:
+def _run(options: Sequence[str], environment: dict[str, str]) -> None:
     """Start the processes and wait for them.
 
     Raises:
@@ -181,7 +193,6 @@ def _run(options: Sequence[str], environment: dict[str, str], count: int) -> Non
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    environment = _threads(count) | environment
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     args = launch_command_parser().parse_args(list(options))
@@ -198,7 +209,9 @@ def _run(options: Sequence[str], environment: dict[str, str], count: int) -> Non
         raise Ended(failure.exitcode, rank) from None
     except SignalException as error:
         raise Ended(128 + int(error.sigval)) from None
-    except (ValueError, ConnectionError, ImportError, AssertionError) as error:
+    except subprocess.CalledProcessError as error:  # One process is started without torch's launcher.
+        raise Ended(error.returncode) from None
+    except Exception as error:
         raise DivtoolError(f"--config: accelerate refuses it: {reason(error)}") from error
     finally:
         logging.disable(logging.NOTSET)

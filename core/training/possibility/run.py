@@ -72,7 +72,9 @@ def _trained(job: PossibilityJob, file: GroupFile, stop: StopWords, setup: Setup
         f"{len(setup.lessons)} groups, {len(setup.held_out)} held out, {total:,} updates, "
         f"learning rate {settings.learning_rate:g}"
     )
-    last = here().agreed(lambda: output.begin(_identity(job, file, stop, setup, total)))
+    identity = _identity(job, file, stop, setup, total)
+    here().alike(identity)
+    last = here().agreed(lambda: output.begin(identity))
     stepper = Stepper(lm.model, settings, setup.path)
     reporters = Reporters.of(job, settings, output)
     loop = Loop(setup.lessons, setup.held_out, stepper, settings, total, output.path / LOG, job.tell, reporters)

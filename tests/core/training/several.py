@@ -79,7 +79,7 @@ def one(folder: Path, model: str, job: dict[str, Any]) -> Any:
         lab.folder.mkdir(exist_ok=True)
         lab.run(job["output"], job["records"], **settings)
         return lab
-    lab = lab_of("conftest", folder, model, job["pairs"])
+    lab = lab_of("conftest", folder, model, job["of_rank"][here().rank] if "of_rank" in job else job["pairs"])
     run(lab.job(job["output"], **settings), train, Keeping())
     return lab
 

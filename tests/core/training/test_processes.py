@@ -123,7 +123,7 @@ def paired_job(name: str, tag: str, place: int, folder: Path) -> dict[str, Any]:
 def runs(tmp_path_factory: pytest.TempPathFactory, tiny_model: str, make_pairs: Any, write_lines: Any) -> Runs:
     folder = tmp_path_factory.mktemp("processes")
     pairs = [pair | {"weight": 0.3 * place + 0.1} for place, pair in enumerate(make_pairs(13))]
-    write_lines(folder / "held.jsonl", make_pairs(5, seed=3))
+    held = write_lines(folder / "held.jsonl", make_pairs(5, seed=3))
     runs = Runs(folder, tiny_model, write_lines(folder / "pairs.jsonl", pairs))
     own = [{"id": name, **job} for name, job in OWN.items()]
     cut = {"method": "ddpo", "epochs": 3.0, "batch_size": 2, "grad_accum": 1}
@@ -149,7 +149,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_model: str, make_pairs: 
             {**resume, "output": "cut-ddp"},
             {"id": "half", "output": "half", "settings": {**cut, "grad_accum": 2, "resume": True}},
             {"id": "finished", "output": "ddpo-ddp", "settings": cut},
+            {"id": "foreign", "output": "foreign", "settings": cut, "of_rank": [runs.pairs, held]},
         ],
+        ACCELERATE_MIXED_PRECISION="bf16",  # What a configuration may say: the number format is ours all the same.
     )
     runs.launch(
         "fsdp2",
@@ -240,6 +242,13 @@ def test_a_finished_folder_is_refused_by_all(runs: Runs) -> None:
     assert runs.ends["ddp", 1]["finished"]["end"].startswith("SharedFault")
 
 
+def test_processes_that_read_other_records_are_refused(runs: Runs) -> None:
+    main, other = (runs.ends["ddp", rank]["foreign"]["end"] for rank in (0, 1))
+    assert main.startswith("Fault: process 1 differs from the first in pairs_sha256, steps; all need the same records")
+    assert other.startswith("SharedFault")
+    assert not (runs.folder / "foreign").exists()
+
+
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("rows", [1, 5, 12, 13])
 @pytest.mark.parametrize("each", [1, 2, 4])
@@ -316,3 +325,10 @@ def test_one_process_waits_for_nobody() -> None:
 def test_devices_that_cannot_be_shared() -> None:
     with pytest.raises(UsageError, match="DeepSpeed needs GPUs"):
         Processes(0, 2, 0, 2, "deepspeed").begin("cpu")
+
+
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_one_process_spreads_no_weights(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(UsageError, match="weights are spread over 2 processes at least: start more, or use --config"):
+        Processes().begin("cpu")
