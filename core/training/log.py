@@ -125,10 +125,14 @@ class StopOnInterrupt(Interrupt, TrainerCallback):  # type: ignore[misc]
 
     Args:
         tell: Whom to speak to.
+
+    Attributes:
+        stopped: Whether it has ended the run; the same in every process.
     """
 
     def __init__(self, tell: Tell) -> None:
         super().__init__(tell, "stopping after this batch, with a checkpoint; Ctrl-C again stops at once")
+        self.stopped = False
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Between two batches of one step: what the step has gathered is left behind, resuming repeats it."""
@@ -137,11 +141,12 @@ class StopOnInterrupt(Interrupt, TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Between two steps: several processes stop at the same one, whichever heard of it."""
-        self.heard = here().any(self.heard)
-        if self.heard:
+        # One that comes while the processes ask each other counts at the next step: none may stop alone.
+        if here().any(self.heard):
             self._stop(state, control)
 
     def _stop(self, state: Any, control: Any) -> None:
+        self.stopped = True
         control.should_training_stop = True
         control.should_save = state.global_step > 0
 

@@ -242,7 +242,7 @@ def _run(
         trainer.add_callback(stop)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     done = trainer.state.global_step
-    if stop.heard and done < total:
+    if stop.stopped and done < total:
         job.tell.note(f"stopped after step {done} of {total}; the same command with --resume goes on")
         processes.barrier()
         raise KeyboardInterrupt

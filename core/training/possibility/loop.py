@@ -98,10 +98,11 @@ class Loop:
                     self._save(output, model)
                     raise
                 tick(1)
-                stop.heard = here().any(stop.heard)
-                if stop.heard or self.steps % self._settings.save_steps == 0:
+                # What is heard while the processes ask each other counts after the next update: none may stop alone.
+                stopping = here().any(stop.heard)
+                if stopping or self.steps % self._settings.save_steps == 0:
                     self._save(output, model)
-                if stop.heard and self.steps < self._total:
+                if stopping and self.steps < self._total:
                     self._leave()
 
     def _one(self) -> None:
