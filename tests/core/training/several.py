@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
+
+from accelerate.state import AcceleratorState
 
 from divtool.core.errors import DivtoolError
 from divtool.core.models.options import LoadOptions
@@ -93,6 +96,10 @@ def main(path: Path) -> None:
     held: list[float] = []
     note_shares(held)
     for job in given["jobs"]:
+        if "environment" in job:
+            # What a launch makes of a configuration; a process asks for it once.
+            os.environ.update(job["environment"])
+            AcceleratorState._reset_state()
         notes: list[str] = []
         end = "done"
         with interrupted(*job.get("interrupt", (None, 0))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,8 +14,11 @@ from typing import Any
 import pytest
 import torch
 from torch.utils.data import SequentialSampler
+from transformers import TrainerControl, TrainerState
 
 from divtool.core.errors import DivtoolError, UsageError
+from divtool.core.training.job import Tell
+from divtool.core.training.log import StopOnInterrupt
 from divtool.core.training.objectives import Share
 from divtool.core.training.processes import Processes
 from divtool.core.training.shares import Ghosts, ShareSampler
@@ -26,6 +30,8 @@ FSDP2 = {
     "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
     "FSDP_RESHARD_AFTER_FORWARD": "true", "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT",
 }  # fmt: skip
+# What a configuration may say; the number format is ours all the same.
+HALF = {"ACCELERATE_MIXED_PRECISION": "bf16"}
 # Rounding: the sums of a step are made in another order.
 LOSS, LOGPS = 1e-5, 1e-4
 
@@ -48,6 +54,8 @@ PAIRED: dict[str, tuple[dict[str, Any], tuple[int, int], tuple[int, int]]] = {
     "sft": ({"method": "sft", "epochs": 1.0, "gradient_checkpointing": True}, (4, 1), (2, 1)),
     "nf4": ({"method": "ddpo", "epochs": 1.0, "four_bit": True}, (4, 1), (2, 1)),
 }
+# Which of them are run with spread weights as well; the others differ in their losses alone.
+SPREAD = ("ddpo", "fused", "nf4")
 OWN: dict[str, dict[str, Any]] = {
     "possibility": {
         "lab": "test_possibility_run", "records": GROUPS,
@@ -65,7 +73,7 @@ class Runs:
 
     Attributes:
         folder: Where they lie, as `NAME-one`, `NAME-ddp`, `NAME-fsdp2`.
-        ends: How each ended, by launch and rank.
+        ends: How each ended, by launch ("one", "two") and rank.
     """
 
     def __init__(self, folder: Path, model: str, pairs: str) -> None:
@@ -139,30 +147,24 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_model: str, make_pairs: 
             {"id": "cut", "output": "cut-one", "settings": {**cut, "batch_size": 4}},
         ],
     )
+    # DDP and FSDP2 are run in the same two processes: to start such takes longer than most of their runs.
     runs.launch(
-        "ddp",
+        "two",
         2,
         [
             *(paired_job(name, "ddp", 2, folder) for name in PAIRED),
             *({**job, "output": f"{job['id']}-ddp"} for job in own),
-            {**stop, "output": "cut-ddp"},
-            {**resume, "output": "cut-ddp"},
+            {**stop, "id": "stop-ddp", "output": "cut-ddp"},
+            {**resume, "id": "resume-ddp", "output": "cut-ddp"},
             {"id": "half", "output": "half", "settings": {**cut, "grad_accum": 2, "resume": True}},
             {"id": "finished", "output": "ddpo-ddp", "settings": cut},
             {"id": "foreign", "output": "foreign", "settings": cut, "of_rank": [runs.pairs, held]},
+            {**own[0], "id": "refused", "output": "refused", "environment": {**FSDP2, **HALF}},
+            *({**paired_job(name, "fsdp2", 2, folder), "id": f"{name}-fsdp2"} for name in SPREAD),
+            {**stop, "id": "stop-fsdp2", "output": "cut-fsdp2"},
+            {**resume, "id": "resume-fsdp2", "output": "cut-fsdp2"},
         ],
-        ACCELERATE_MIXED_PRECISION="bf16",  # What a configuration may say: the number format is ours all the same.
-    )
-    runs.launch(
-        "fsdp2",
-        2,
-        [
-            *(paired_job(name, "fsdp2", 2, folder) for name in PAIRED if name != "sft"),
-            {**own[0], "output": "refused"},
-            {**stop, "output": "cut-fsdp2"},
-            {**resume, "output": "cut-fsdp2"},
-        ],
-        **FSDP2,
+        **HALF,
     )
     return runs
 
@@ -170,13 +172,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_model: str, make_pairs: 
 @pytest.mark.parametrize("name", PAIRED)
 def test_two_processes_give_the_curve_of_one(runs: Runs, name: str) -> None:
     runs.check_equal(f"{name}-one", f"{name}-ddp", 1e-5)
-    assert runs.ends["ddp", 1][name]["held"] == [1.0]
+    assert runs.ends["two", 1][name]["held"] == [1.0]
 
 
-@pytest.mark.parametrize("name", [name for name in PAIRED if name != "sft"])
+@pytest.mark.parametrize("name", SPREAD)
 def test_weights_that_are_spread_give_the_curve_of_one(runs: Runs, name: str) -> None:
     runs.check_equal(f"{name}-one", f"{name}-fsdp2", 1e-5)
-    assert runs.ends["fsdp2", 1][name]["held"] == [pytest.approx(0.5, abs=0.02)]
+    assert runs.ends["two", 1][f"{name}-fsdp2"]["held"] == [pytest.approx(0.5, abs=0.02)]
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -185,7 +187,7 @@ def test_loops_of_their_own_share_a_step(runs: Runs, name: str) -> None:
 
 
 def test_loops_of_their_own_need_whole_models(runs: Runs) -> None:
-    end = runs.ends["fsdp2", 0]["possibility"]["end"]
+    end = runs.ends["two", 0]["refused"]["end"]
     assert end.startswith("UsageError: possibility needs the whole model in each process: use --config ddp; methods")
     assert "ddpo" in end
     assert not (runs.folder / "refused").exists()
@@ -211,14 +213,31 @@ def test_plain_peft_loads_what_was_spread(runs: Runs) -> None:
 @pytest.mark.parametrize("tag", ["ddp", "fsdp2"])
 def test_one_of_them_interrupted_stops_all_and_going_on_is_exact(runs: Runs, tag: str) -> None:
     for rank in (0, 1):
-        assert runs.ends[tag, rank]["stop"]["end"] == "KeyboardInterrupt"
-        assert runs.ends[tag, rank]["resume"]["end"] == "done"
-    assert "going on from step 5 of 12" in runs.ends[tag, 0]["resume"]["notes"]
+        assert runs.ends["two", rank][f"stop-{tag}"]["end"] == "KeyboardInterrupt"
+        assert runs.ends["two", rank][f"resume-{tag}"]["end"] == "done"
+    assert "going on from step 5 of 12" in runs.ends["two", 0][f"resume-{tag}"]["notes"]
     runs.check_equal("cut-one", f"cut-{tag}", 1e-5)
 
 
+def test_ctrl_c_while_the_processes_ask_each_other_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, control = StopOnInterrupt(Tell()), TrainerControl()
+    state = TrainerState(global_step=3)
+
+    def asked(processes: Processes, value: bool) -> list[bool]:
+        if not stop.heard:
+            stop._hear(signal.SIGINT, None)
+        return [value, False]
+
+    monkeypatch.setattr(Processes, "gathered", asked)
+    stop.on_step_end(None, state, control)
+    assert not control.should_training_stop  # The other one has not heard of it, and would wait.
+    stop.on_step_end(None, state, control)
+    assert control.should_training_stop
+    assert stop.stopped
+
+
 def test_going_on_in_another_number_of_processes_is_refused(runs: Runs) -> None:
-    main, other = (runs.ends["ddp", rank]["half"]["end"] for rank in (0, 1))
+    main, other = (runs.ends["two", rank]["half"]["end"] for rank in (0, 1))
     assert "--resume needs the run that was begun there; it differs in processes (1 there, 2 now)" in main
     # The main one alone is to say it.
     assert main.startswith("DivtoolError")
@@ -226,10 +245,10 @@ def test_going_on_in_another_number_of_processes_is_refused(runs: Runs) -> None:
 
 
 def test_the_main_one_alone_speaks_and_writes(runs: Runs) -> None:
-    for tag, name in (("ddp", "ddpo"), ("ddp", "possibility"), ("ddp", "diffuse"), ("fsdp2", "ddpo")):
-        if name == "ddpo":
-            assert runs.ends[tag, 1][name]["notes"] == []
-        assert runs.ends[tag, 0][name]["notes"]
+    for name in ("ddpo", "possibility", "diffuse", "ddpo-fsdp2"):
+        if name.startswith("ddpo"):
+            assert runs.ends["two", 1][name]["notes"] == []
+        assert runs.ends["two", 0][name]["notes"]
     known = json.loads((runs.folder / "ddpo-ddp" / "divtool_train.json").read_bytes())
     assert (known["processes"], known["settings"]["batch_size"]) == (2, 2)
     left = {path.name for path in (runs.folder / "ddpo-ddp").iterdir()}
@@ -238,12 +257,12 @@ def test_the_main_one_alone_speaks_and_writes(runs: Runs) -> None:
 
 
 def test_a_finished_folder_is_refused_by_all(runs: Runs) -> None:
-    assert "holds a finished adapter" in runs.ends["ddp", 0]["finished"]["end"]
-    assert runs.ends["ddp", 1]["finished"]["end"].startswith("SharedFault")
+    assert "holds a finished adapter" in runs.ends["two", 0]["finished"]["end"]
+    assert runs.ends["two", 1]["finished"]["end"].startswith("SharedFault")
 
 
 def test_processes_that_read_other_records_are_refused(runs: Runs) -> None:
-    main, other = (runs.ends["ddp", rank]["foreign"]["end"] for rank in (0, 1))
+    main, other = (runs.ends["two", rank]["foreign"]["end"] for rank in (0, 1))
     assert main.startswith("Fault: process 1 differs from the first in pairs_sha256, steps; all need the same records")
     assert other.startswith("SharedFault")
     assert not (runs.folder / "foreign").exists()
