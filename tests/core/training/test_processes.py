@@ -341,7 +341,10 @@ def test_one_process_waits_for_nobody() -> None:
             call(fail)
 
 
-def test_devices_that_cannot_be_shared() -> None:
+def test_devices_that_cannot_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    with pytest.raises(UsageError, match="FSDP 1 needs GPUs: with fsdp_version: 2, as in --config fsdp2, a CPU will"):
+        Processes(0, 2, 0, 2, "fsdp").begin("cpu")
     with pytest.raises(UsageError, match="DeepSpeed needs GPUs"):
         Processes(0, 2, 0, 2, "deepspeed").begin("cpu")
 
