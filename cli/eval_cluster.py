@@ -83,7 +83,8 @@ def eval_on_cluster(
     with RecordWriter(output) as writer:
         for record in outcome.records:
             writer.write(record)
-    parts.clear()
+    for passed in (first.parts, second.parts, parts):
+        passed.clear()
     measure_table.show([outcome.records])
     return outcome, checks
 

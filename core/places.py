@@ -196,9 +196,14 @@ def remove(name: str) -> None:
             if system.exists(path):
                 system.rm(path, recursive=True)
     elif os.path.isdir(name):
-        for below in os.listdir(name):
-            remove(os.path.join(name, below))
-        os.rmdir(name)
+        for below in (os.path.join(name, below) for below in os.listdir(name)):
+            # What a link leads to is somebody else's.
+            if os.path.islink(below):
+                os.unlink(below)
+            else:
+                remove(below)
+        with suppress(OSError):  # A mount, a link, or a file that has come meanwhile: what was to go has gone.
+            os.rmdir(name)
     else:
         with suppress(FileNotFoundError):
             os.unlink(name)

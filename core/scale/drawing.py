@@ -57,7 +57,7 @@ class SampleWork:
                         writer.write(record)
             counts = {"read": len(prompts), "chats": sampler.drawn, "tokens": sum(tokens)}
             facts = facts_of(rows, prompts, writer.written, counts) | {"notes": sampler.notes}
-            self.parts.finish(shard, facts)
+            self.parts.finish(shard, facts, [self.parts.form.replace("*", shard.name)])
             return facts
 
         return run

@@ -64,7 +64,7 @@ class Parts:
                 raise UsageError(f"-o {self.target}: one * stands for the number of a part, as in out/part-*.jsonl")
             found = folder, base, False
         elif base.endswith(places.RECORD_FILES) and not name.endswith("/"):
-            ending = base[base.index(".", 1) :] if base.count(".") else ""
+            ending = base[base.find(".", 1) :] if base.count(".") > base.startswith(".") else base
             found = f"{name}.parts", f"part-*{ending}", True
         else:
             found = name.rstrip("/"), "part-*.jsonl", False
@@ -101,8 +101,13 @@ class Parts:
         return Parts(f"{self.folder}/{name}/")
 
     def clear(self) -> None:
-        """Take all of it away."""
-        places.remove(self.folder)
+        """Take all of it away, and the folder where nothing else is in it: it may be one that the user has named."""
+        head, tail = map(re.escape, self.form.split("*"))
+        own = re.compile(rf"{NOTES}|{head}{_NAME.pattern}{tail}|{_NAME.pattern}\..+")
+        there = places.names_in(self.folder)
+        kept = [name for name in there if own.fullmatch(name)]
+        for path in [self.folder] if kept == there else [f"{self.folder}/{name}" for name in kept]:
+            places.remove(path)
 
     def begin(self, identity: Mapping[str, Any], *, resume: bool) -> None:
         """Note what this run is, or check that it is the one to go on with.
@@ -120,8 +125,13 @@ class Parts:
             self._begin(wanted)
             return
         if not resume:
-            raise DivtoolError(f"{self.folder}: holds the parts of a run; --resume goes on, or name another with -o")
+            raise DivtoolError(
+                f"{self.folder}: holds the parts of a run; --resume goes on, or remove it, or name another"
+            )
         self._compare(read_json(known), wanted)
+        self._forget_tries()
+
+    def _forget_tries(self) -> None:
         for name in places.names_in(self.note("").rstrip("/")):
             if name.endswith(_TRIES):
                 places.remove(self.note(name))
@@ -138,9 +148,16 @@ class Parts:
 
     def _begin(self, identity: Mapping[str, Any]) -> None:
         head, tail = self.form.split("*")
-        others = [name for name in places.names_in(self.folder) if name.startswith(head) and name.endswith(tail)]
+        # A worker that was still at it when its run was given up may have finished a shard afterwards.
+        late = {f"{head}{name}{tail}": self.note(f"{name}.json") for name in self.done()}
+        there = [name for name in places.names_in(self.folder) if name.startswith(head) and name.endswith(tail)]
+        others = [name for name in there if name not in late]
         if others:
             raise DivtoolError(f"{self.folder}: holds {others[0]}, which no run has noted; name another folder with -o")
+        for name, note in late.items():
+            places.remove(f"{self.folder}/{name}")
+            places.remove(note)
+        self._forget_tries()
         with places.whole(self.note(_RUN)) as stream:
             stream.write(json.dumps(identity, indent=1).encode() + b"\n")
 
@@ -159,15 +176,20 @@ class Parts:
             places.remove(self.folder)
 
     def facts(self, shard: Shard) -> dict[str, Any] | None:
-        """What a shard came to; None where it is not done, or its file has changed since."""
+        """What a shard came to; None where it is not done, or its input or its own files have changed since."""
         name = self.note(f"{shard.name}.json")
         found = read_json(name) if places.exists(name) else None
-        return found if found is not None and found["stamp"] == shard.stamp else None
+        if found is None or found["stamp"] != shard.stamp:
+            return None
+        written = {f"{self.folder}/{name}": size for name, size in found["written"].items()}
+        whole = all(places.exists(path) and places.size(path) == size for path, size in written.items())
+        return found if whole else None
 
     def given(self, rows: Iterable[Row]) -> str:
         """A file beside the parts with these records, for an input that is in no file."""
         name = self.note("given.jsonl")
-        if not places.exists(name):
+        # Without a run, those that are there are what another call has left that was refused.
+        if not (places.exists(name) and places.exists(self.note(_RUN))):
             with part_writer(name) as writer:
                 for row in rows:
                     writer.write(row.data)
@@ -192,10 +214,17 @@ class Parts:
         names = (name.removesuffix(".json") for name in places.names_in(self.note("").rstrip("/")))
         return {name for name in names if _NAME.fullmatch(name)}
 
-    def finish(self, shard: Shard, facts: Mapping[str, Any]) -> None:
-        """Note that a shard is done; its file is whole before."""
+    def finish(self, shard: Shard, facts: Mapping[str, Any], written: Iterable[str]) -> None:
+        """Note that a shard is done.
+
+        Args:
+            shard: The shard.
+            facts: What it came to; JSON values.
+            written: The names of its files in the folder, which are whole before.
+        """
+        sizes = {name: places.size(f"{self.folder}/{name}") for name in written}
         with places.whole(self.note(f"{shard.name}.json")) as stream:
-            stream.write(orjson.dumps({**facts, "stamp": shard.stamp}))
+            stream.write(orjson.dumps({**facts, "stamp": shard.stamp, "written": sizes}))
 
     def records(self, shards: Iterable[Shard]) -> Iterator[Record]:
         """The records of the parts of some shards, in order."""
@@ -217,7 +246,7 @@ class Parts:
                 for name in map(self.part, shards):
                     with places.opened(name) as part:
                         shutil.copyfileobj(part, whole, _BLOCK)
-        places.remove(self.folder)
+        self.clear()
 
 
 class _Part(RowReader):
@@ -248,14 +277,21 @@ class ShardStore:
     Args:
         parts: Where parts are.
         shard: The shard.
+
+    Attributes:
+        written: The names in the folder of the files that were opened for writing.
     """
 
     def __init__(self, parts: Parts, shard: Shard) -> None:
-        self._head = f"{parts.folder}/{shard.name}."
+        self._folder, self._shard = parts.folder, shard.name
+        self.written: list[str] = []
 
     def open(self, name: str, mode: Literal["rb", "wb"]) -> IO[bytes]:
         """A file of this shard."""
-        return places.opened(self._head + name, mode)
+        name = f"{self._shard}.{name}"
+        if mode == "wb":
+            self.written.append(name)
+        return places.opened(f"{self._folder}/{name}", mode)
 
 
 def read_json(name: str) -> dict[str, Any]:

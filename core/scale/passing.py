@@ -55,9 +55,9 @@ class PassWork:
                 for group in groups:
                     found.read(group)
                     records += len(group)
-                found.keep(ShardStore(self.parts, shard))
+                found.keep(store := ShardStore(self.parts, shard))
             facts = facts_of(rows, groups.ids, records)
-            self.parts.finish(shard, facts)
+            self.parts.finish(shard, facts, store.written)
             return facts
 
         return run

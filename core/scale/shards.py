@@ -7,6 +7,7 @@ until the prompt ends, and looks back before its start at what prompt it is in.
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from array import array
@@ -283,7 +284,8 @@ def _backwards(stream: IO[bytes], end: int) -> Iterator[bytes]:
 def _prompt_of(line: bytes, check: Callable[[Row], None]) -> str | None:
     """The prompt_id of a line; None where it holds no usable record."""
     try:
-        data = orjson.loads(line)
+        # As a reader does with the mark at the beginning of a file.
+        data = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
         row = Row(data, "")
         check(row)
         return str(data["prompt_id"]) if isinstance(data, dict) else None

@@ -1,0 +1,96 @@
+"""What a run over shards keeps beside its output, and what it takes away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from divtool.core import places
+from divtool.core.errors import DivtoolError
+from divtool.core.jsonl import Row
+from divtool.core.records import check_response
+from divtool.core.scale.parts import Parts, ShardStore
+from divtool.core.scale.shards import Shard, ShardRows, cut
+
+_SHARD = Shard(0, 0, "in.jsonl", stamp="1")
+_PART = "part-00000-00000.jsonl"
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    """A run with one shard, which is done."""
+    found = Parts(f"{tmp_path}/out/")
+    found.begin({}, resume=False)
+    (tmp_path / "out" / _PART).write_bytes(b"{}\n{}\n")
+    found.finish(_SHARD, {"records": 2}, [_PART])
+    return found
+
+
+def test_a_part_that_is_gone_or_cut_is_not_done(parts: Parts, tmp_path: Path) -> None:
+    assert parts.facts(_SHARD) is not None
+    (tmp_path / "out" / _PART).write_bytes(b"{}\n")
+    assert parts.facts(_SHARD) is None
+    (tmp_path / "out" / _PART).unlink()
+    assert parts.facts(_SHARD) is None
+
+
+def test_files_of_others_stay(parts: Parts, tmp_path: Path) -> None:
+    others = {"thesis.txt", "part-one.jsonl"}
+    for name in others:
+        (tmp_path / "out" / name).write_text("mine")
+    with ShardStore(parts, _SHARD).open("numbers.npz", "wb"):
+        pass
+    parts.clear()
+    assert set(places.names_in(parts.folder)) == others
+    for name in others:
+        places.remove(f"{parts.folder}/{name}")
+    parts.clear()
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_link_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").write_text("a")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "link").symlink_to(tmp_path / "mine")
+    places.remove(str(tmp_path / "gone"))
+    assert places.names_in(str(tmp_path)) == ["mine"]
+    assert places.names_in(str(tmp_path / "mine")) == ["a"]
+
+
+def test_what_a_worker_finished_behind_the_end_of_its_run_is_done_anew(parts: Parts, tmp_path: Path) -> None:
+    (tmp_path / "out" / "_divtool" / "run.json").unlink()
+    parts.begin({"other": 1}, resume=False)
+    assert parts.facts(_SHARD) is None
+    assert places.names_in(parts.folder) == ["_divtool"]
+    (tmp_path / "out" / _PART).write_bytes(b"somebody's\n")
+    (tmp_path / "out" / "_divtool" / "run.json").unlink()
+    with pytest.raises(DivtoolError, match="which no run has noted"):
+        parts.begin({}, resume=False)
+
+
+def test_given_records_are_those_of_this_call_until_it_has_begun(tmp_path: Path) -> None:
+    parts = Parts(f"{tmp_path}/out/")
+    for number in (1, 2):
+        name = parts.given([Row({"n": number}, "")])
+    assert json.loads(Path(name).read_bytes()) == {"n": 2}
+    parts.begin({}, resume=False)
+    assert json.loads(Path(parts.given([Row({"n": 3}, "")])).read_bytes()) == {"n": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [(".jsonl", "part-*.jsonl"), (".a.jsonl.gz", "part-*.jsonl.gz"), ("a.b.jsonl", "part-*.b.jsonl")]
+)
+def test_names_of_parts(tmp_path: Path, name: str, form: str) -> None:
+    assert Parts(f"{tmp_path}/{name}").form == form
+
+
+def test_a_mark_before_the_first_line_hides_no_prompt(tmp_path: Path) -> None:
+    path = tmp_path / "marked.jsonl"
+    lines = [json.dumps({"prompt": "p", "response": f"{n}", "sample_index": n}).encode() + b"\n" for n in range(4)]
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join(lines))
+    shards = cut([(str(path), path.stat().st_size, "")], len(lines[0]))
+    assert len(shards) > 2
+    assert [len(list(ShardRows(shard, check_response))) for shard in shards] == [4] + [0] * (len(shards) - 1)
