@@ -140,20 +140,25 @@ class Cluster:
         return sum(node["Alive"] for node in ray.nodes())
 
     def workers(self, work: Work, shards: int) -> int:
-        """How many workers there will be."""
-        options = self._options
-        if options.workers is not None:
-            return min(options.workers, shards)
-        room = self._resources.get("CPU", 1.0) / options.cpus if options.cpus else float(shards)
-        gpus = self._gpus(work)
-        if gpus:
-            room = min(room, self._resources.get("GPU", 0.0) / gpus)
+        """How many workers there will be.
+
+        Raises:
+            DivtoolError: No machine has room for one: Ray would wait for such a machine for ever.
+        """
+        import ray
+
+        options, gpus = self._options, self._gpus(work)
+        most = min(shards, options.workers or shards)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        # A worker is on one machine, whatever all of them have together.
+        room = sum(_fitting(machine, {"CPU": options.cpus, "GPU": gpus}, most) for machine in machines)
         if room < 1:
+            cores, cards = max(((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in machines), default=(0.0, 0.0))
             raise DivtoolError(
-                f"the cluster has no room for a worker of {options.cpus:g} CPU cores and {gpus:g} GPUs: it has "
-                f"{self._resources.get('CPU', 0):g} and {self._resources.get('GPU', 0):g}"
+                f"the cluster has no room for a worker of {options.cpus:g} CPU cores and {gpus:g} GPUs: its largest "
+                f"machine has {cores:g} and {cards:g}"
             )
-        return max(1, min(int(room), shards))
+        return min(room, most)
 
     def _gpus(self, work: Work) -> float:
         if self._options.gpus is not None:
@@ -177,7 +182,7 @@ class Cluster:
         numbers = from_items([{"place": place} for place in range(len(shards))], override_num_blocks=len(shards))
         done = numbers.map_batches(
             _Worker,
-            fn_constructor_args=(work, list(shards)),
+            fn_constructor_args=(work, list(shards), os.getcwd()),
             batch_size=1,
             compute=ActorPoolStrategy(size=count),
             num_cpus=self._options.cpus,
@@ -189,6 +194,11 @@ class Cluster:
                 if "fault" in facts:
                     raise DivtoolError(facts["fault"])
                 yield shards[int(row["place"])], facts
+
+
+def _fitting(machine: dict[str, float], wanted: dict[str, float], most: int) -> int:
+    """How many workers a machine has room for, where `most` are enough."""
+    return min((int(machine.get(name, 0.0) / amount) for name, amount in wanted.items() if amount), default=most)
 
 
 def quiet() -> None:
@@ -220,14 +230,18 @@ def rows_of(dataset: Any) -> Generator[dict[str, Any]]:
 class _Worker:
     """Does shards in a process of the cluster."""
 
-    def __init__(self, work: Work, shards: list[Shard]) -> None:
+    def __init__(self, work: Work, shards: list[Shard], folder: str) -> None:
         self._shards = shards
         self._fault = ""
+        with suppress(OSError):
+            # A name such as ./model means that of the command's folder, not of the one where Ray was started.
+            os.chdir(folder)
         try:
             self._run = work.open()
-        except DivtoolError as error:
+        except Exception as error:
             # An exception here would be tried again for ever.
-            self._fault = f"{error} (on {socket.gethostname()})"
+            said = str(error) if isinstance(error, DivtoolError) else f"{type(error).__name__}: {reason(error)}"
+            self._fault = f"{said} (on {socket.gethostname()})"
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         place = int(batch["place"][0])
@@ -241,7 +255,7 @@ class _Worker:
         except DivtoolError as error:
             return {"fault": str(error)}
         except Exception as error:
-            raise RuntimeError(f"{shard}: {type(error).__name__}: {reason(error)}") from error
+            return {"fault": f"{shard}: {type(error).__name__}: {reason(error)}"}
 
 
 class _Heard(io.TextIOBase):
@@ -303,6 +317,9 @@ def _check_address(address: str) -> None:
         if done.returncode == 0:
             return
         said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+        if any("InvalidAuthToken" in line for line in said):
+            remedy = "put it into ~/.ray/auth_token, and set RAY_AUTH_MODE=token"
+            raise DivtoolError(f"the Ray cluster at {address} wants its token: {remedy}")
         raise _no_cluster(address, said[-1][:200] if said else "it ended the connection")
     raise _no_cluster(address, f"no answer in {_PROBE_SECONDS} seconds: what listens there is no Ray")
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from .. import places
-from ..errors import DivtoolError
+from ..errors import DivtoolError, reason
 from ..jsonl import Row, short_hash
 from .cluster import Cluster, quiet, rows_of
 from .parts import Parts, part_writer, read_json
@@ -17,6 +17,7 @@ from .shards import Shard, ShardRows, cut, told
 from .spread import Spread
 
 _LIST = "regrouped.json"
+_FAULT = "fault.json"
 Work = Callable[[Any], dict[str, Any]]
 
 
@@ -57,13 +58,37 @@ def _exchanged(spread: Spread, shards: Sequence[Shard], check: Callable[[Row], N
     quiet()
     buckets = max(1, round(sum(places.size(name) for name in spread.files) / spread.size))
     numbers = from_items([{"place": place} for place in range(len(shards))], override_num_blocks=len(shards))
-    lines = numbers.map_batches(_read(list(shards), check, spread.skip_bad, buckets), batch_size=1)
-    written = lines.groupby("bucket").map_groups(_write(spread.parts), batch_format="pyarrow")
-    rows = sorted(rows_of(written), key=lambda row: row["bucket"])
+    fault = spread.parts.note(_FAULT)
+    read = _telling(_read(list(shards), check, spread.skip_bad, buckets), fault)
+    write = _telling(_write(spread.parts), fault)
+    written = numbers.map_batches(read, batch_size=1).groupby("bucket").map_groups(write, batch_format="pyarrow")
+    try:
+        rows = sorted(rows_of(written), key=lambda row: row["bucket"])
+    except DivtoolError:
+        if not places.exists(fault):
+            raise
+        said = read_json(fault)["fault"]
+        places.remove(fault)
+        raise DivtoolError(said) from None
     return {
         "files": [[_name(spread.parts, row["bucket"]), int(row["size"])] for row in rows if row["size"]],
         "skipped": sum(int(row["skipped"]) for row in rows),
     }
+
+
+def _telling(work: Work, fault: str) -> Work:
+    """The work; a fault is written to a file too, since Ray hands on no more than that there was one."""
+
+    def told(batch: Any) -> dict[str, Any]:
+        try:
+            return work(batch)
+        except Exception as error:
+            said = str(error) if isinstance(error, DivtoolError) else f"{type(error).__name__}: {reason(error)}"
+            with places.whole(fault) as stream:
+                stream.write(orjson.dumps({"fault": said}))
+            raise
+
+    return told
 
 
 def _name(parts: Parts, bucket: int) -> str:
@@ -77,17 +102,13 @@ def _read(shards: list[Shard], check: Callable[[Row], None], skip_bad: bool, buc
         import numpy as np
 
         place = int(batch["place"][0])
-        rows = ShardRows(shards[place], check, skip_bad=skip_bad, whole=False)
         own, starts, lines = [], [], []
-        try:
-            with told(rows):
-                for row in rows:
-                    own.append(short_hash(row.data["prompt_id"]) % buckets)
-                    starts.append(rows.last)
-                    lines.append(orjson.dumps(row.data))
-        except DivtoolError as error:
-            # Others of its kind take more than a message, and would not come through.
-            raise DivtoolError(str(error)) from None
+        rows = ShardRows(shards[place], check, skip_bad=skip_bad, whole=False)
+        with told(rows):
+            for row in rows:
+                own.append(short_hash(row.data["prompt_id"]) % buckets)
+                starts.append(rows.last)
+                lines.append(orjson.dumps(row.data))
         # A line without content carries the number of bad ones.
         return {
             "bucket": np.array([*own, 0], dtype=np.int64),
