@@ -77,6 +77,10 @@ _ELSEWHERE = NAMES | {
     "output", "workers", "responses", "scored", "prompts", "report", "summary", "save_deciles", "batch_size", "device",
     "embedding_cache", "on_error",
 }  # fmt: skip
+# What is to be done where a prompt is in two shards.
+_APART = "its lines stand apart: begin anew with --regroup and another -o"
+_SORT = "its lines stand apart: sort the input by prompt_id, or leave out --engine ray"
+_TWICE = "give it an own prompt_id; for more responses use --samples"
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
 
@@ -148,18 +152,22 @@ def spread(
         for name, value in context.params.items()
         if name not in _ELSEWHERE
     }
+    most, cluster = _bytes(context.params["shard_size"] or size), cluster_options(context)
+    if given is None and places.absolute(source).rstrip("/") == parts.folder:
+        raise UsageError(f"{source}: parts in the folder that is read would be read as well; name another folder")
     # Standard input has been refused, so a name is there unless the records are.
     files = [places.absolute(name) for name in places.files(source)] if given is None else [parts.given(given)]
     return Spread(
         source=source,
         files=files,
-        size=_bytes(context.params["shard_size"] or size),
+        size=most,
         parts=parts,
         identity={"divtool": __version__, "command": context.info_name, "options": options, **(depends or {})},
         resume=bool(context.params.get("resume")),
         regroup=bool(context.params.get("regroup")),
+        mend=_TWICE if context.info_name == "sample" else _APART if "regroup" in context.params else _SORT,
         skip_bad=context.params["on_error"] == "skip",
-        cluster=cluster_options(context),
+        cluster=cluster,
         note=console.note,
         advance=advance,
     )

@@ -248,6 +248,7 @@ def sample(
         server=server,
     )
     given = "" if builtin else o.source(prompts)
+    check_distinct(output, given)
     if e.on_cluster(context):
         from .sample_cluster import sample_on_cluster
 
@@ -255,7 +256,6 @@ def sample(
         sample_on_cluster(context, chats, draw, loading, given, output, own)
         return
     old = o.resumable(output, resume)
-    check_distinct(output, given)
     rows = builtin_rows(builtin, count, seed) if builtin else Reading(given, check_prompt, on_error)
     known = sum(1 for _ in builtin_rows(builtin, count, seed)) if builtin else count_lines(given)
     with RecordWriter(output, append=old is not None, resumes=True) as writer:

@@ -129,6 +129,8 @@ def select(
     if e.on_cluster(context):
         check_spreads(method, options)
         reading = ClusterInput(context, source, output, hasattr(options, "embedder"))
+    elif resume:
+        raise UsageError("--resume goes with --engine ray: a run on one machine has nothing to go on from")
     module, _, runner = recipe.runner.partition(":")
     run = getattr(import_module(f"..core.{module}", __package__), runner)
     with pair_writer(output, form) as writer:

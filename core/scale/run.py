@@ -22,8 +22,7 @@ from .shards import Shard, ShardRows, cut, told
 from .spread import Spread
 
 _RECENT = 1 << 16
-_TWICE = "{} is in another shard too, so its lines stand apart"
-_REMEDY = "begin anew with --regroup and another -o"
+_TWICE = "{} is in another shard too"
 
 
 @dataclass(slots=True)
@@ -132,7 +131,7 @@ class _Found:
                 for shard, facts in done:
                     self.add(shard, facts)
         except DivtoolError as error:
-            if _REMEDY not in str(error):
+            if self._spread.mend not in str(error):
                 error.args = (f"{error}{self._goes_on}",)
             raise
         except KeyboardInterrupt:
@@ -140,7 +139,8 @@ class _Found:
 
     @property
     def _goes_on(self) -> str:
-        done = len(self._hashes)
+        # Also those that were finished behind a fault, and are not added up.
+        done = len(self._spread.parts.done())
         if not done:
             return ""
         return f"; {done:,} of {len(self._shards):,} shards are done in {self._spread.parts.folder}, --resume goes on"
@@ -164,8 +164,8 @@ class _Found:
         for row in rows:
             prompt = row.data["prompt_id"]
             if short_hash(prompt) == digest:
-                return row.fault(_TWICE.format(f"prompt_id '{prompt}'"), _REMEDY)
-        return InputError(rows.name, _TWICE.format("a prompt_id"), _REMEDY)
+                return row.fault(_TWICE.format(f"prompt_id '{prompt}'"), self._spread.mend)
+        return InputError(rows.name, _TWICE.format("a prompt_id"), self._spread.mend)
 
     def totals(self, skipped: int) -> Totals:
         """All of it.
@@ -180,6 +180,7 @@ class _Found:
         totals.skipped += skipped
         if not totals.records and not totals.counts["read"]:
             what = f"no usable record, {totals.skipped} bad lines skipped" if totals.skipped else "no records"
+            self._spread.parts.clear()  # There is nothing to go on from.
             raise InputError(self._spread.source, what)
         joined = "".join(self._hashes[name] for name in sorted(self._hashes))
         totals.sha256 = hashlib.sha256(joined.encode()).hexdigest()

@@ -22,6 +22,7 @@ class Spread:
         identity: What the parts depend on beside the input; JSON values.
         resume: Whether to go on from the parts that are there.
         regroup: Whether the lines of each prompt are brought together first.
+        mend: What is to be done where a prompt is in two shards.
         skip_bad: Leave bad lines out and count them, where this is done.
         cluster: Where to work.
         note: Hears what goes on.
@@ -35,6 +36,7 @@ class Spread:
     identity: Mapping[str, Any]
     resume: bool
     regroup: bool
+    mend: str
     skip_bad: bool
     cluster: ClusterOptions
     note: Callable[[str], None]

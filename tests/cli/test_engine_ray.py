@@ -224,6 +224,66 @@ def test_eval_is_that_of_one_machine(
     assert b"--baseline does not go with --engine ray" in refused.stderr
 
 
+def test_lost_parts_are_made_again(new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path) -> None:
+    command = ("score", responses.name, "--metrics", "ttr", "-o", "out/", *engine, "--shard-size", "300KB")
+    assert new_divtool(*command).returncode == 0
+    parts = {path: path.read_bytes() for path in (tmp_path / "out").glob("part-*")}
+    gone, cut = sorted(parts)[1:3]
+    gone.unlink()
+    cut.write_bytes(parts[cut][:1000])
+    again = new_divtool(*command, "--resume")
+    assert again.returncode == 0, again.stderr.decode()
+    assert f"{len(parts) - 2} of {len(parts)} shards were done before".encode() in again.stderr
+    assert {path: path.read_bytes() for path in parts} == parts
+
+
+def test_a_bad_line_is_named_while_lines_are_brought_together(
+    new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
+) -> None:
+    lines = responses.read_bytes().splitlines(keepends=True)
+    bad = tmp_path / "bad.jsonl"
+    bad.write_bytes(b"".join([*lines[:2700], b"{oops\n", *lines[2700:]]))
+    failed = new_divtool("score", bad.name, "-o", "out/", "--regroup", *engine, "--shard-size", "300KB")
+    assert failed.returncode == 1
+    assert f"error: {bad}:2701: not valid JSON" in failed.stderr.decode().splitlines()[-1]
+
+
+def test_no_machine_with_room(new_divtool: Run, engine: tuple[str, ...], responses: Path) -> None:
+    """Both nodes together have two cores; a worker is on one of them, and would be waited for for ever."""
+    done = new_divtool("score", responses.name, "-o", "out/", *engine, "--ray-workers", "1", "--worker-cpus", "2")
+    assert done.returncode == 1
+    assert b"no room for a worker of 2 CPU cores and 0 GPUs: its largest machine has 1 and 0" in done.stderr
+
+
+def test_names_mean_those_of_the_folder_of_the_command(
+    new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "counts.txt").write_text("the\t100\nlake\t5\n")
+    asked = ("score", responses.name, "--metrics", "word_rarity", "--unigrams", "counts.txt", "-o")
+    spread = new_divtool(*asked, "ray.jsonl", *engine)
+    assert spread.returncode == 0, spread.stderr.decode()
+    assert new_divtool(*asked, "local.jsonl").returncode == 0
+    assert (tmp_path / "ray.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
+
+
+def test_what_is_not_its_own_stays(new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_bytes(b'{"prompt": "a"}\n')
+    onto = new_divtool("sample", prompts.name, "--backend", "echo", "-o", prompts.name, *engine)
+    assert onto.returncode == 2
+    assert b"prompts.jsonl is the input as well" in onto.stderr
+    assert prompts.read_bytes() == b'{"prompt": "a"}\n'
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "r.jsonl").write_bytes(responses.read_bytes())
+    among = new_divtool("score", "mine", "-o", "mine/", *engine)
+    assert among.returncode == 2
+    assert b"mine: parts in the folder that is read would be read as well" in among.stderr
+    measured = ("eval", responses.name, "--task", "pool", "--metrics", "ttr", "-o", "m.jsonl")
+    done = new_divtool(*measured, *engine, "--scratch", "mine")
+    assert done.returncode == 0, done.stderr.decode()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["r.jsonl"]
+
+
 def test_what_cannot_be_spread(new_divtool: Run, tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_bytes(b"{}\n")
     for options, said in (
@@ -236,6 +296,10 @@ def test_what_cannot_be_spread(new_divtool: Run, tmp_path: Path) -> None:
         done = new_divtool("select", "s.jsonl", "-o", "out.jsonl", "--engine", "ray", *options)
         assert done.returncode == 2
         assert said in done.stderr.decode()
+    (tmp_path / "out.jsonl").unlink(missing_ok=True)
+    alone = new_divtool("select", "s.jsonl", "-o", "out.jsonl", "--resume")
+    assert alone.returncode == 2
+    assert b"--resume goes with --engine ray" in alone.stderr
 
 
 def test_tables_and_lines_of_other_kinds_in_one_folder(
