@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from ..core.errors import UsageError
+from ..core.errors import DivtoolError, UsageError
 from . import console
 from . import endpoint as served
 from . import engine_options as e
@@ -46,6 +46,8 @@ def sample_on_cluster(
 
     if options.shard.of > 1:
         raise UsageError("--shard goes with the local engine: --engine ray deals all prompts out by itself")
+    if loading.server is not None and loading.server.per_minute is not None and context.params["ray_workers"] != 1:
+        console.warn("--requests-per-minute holds for each worker by itself; --ray-workers sets their number")
     for line in strategy.warnings:
         console.warn(line)
     backend, model = context.params["backend"], context.params["model"]
@@ -62,6 +64,13 @@ def sample_on_cluster(
         totals = run(work, spread, check_prompt)
     if totals.skipped:
         console.warn(f"{source}: {totals.skipped} bad lines left out, {totals.counts['read']} read")
+    if refused := totals.counts["refused"]:
+        if not totals.records:
+            spread.parts.clear()
+            raise DivtoolError(
+                "nothing was drawn: the server has refused everything; leave out --on-error skip to see why"
+            )
+        console.warn(f"{refused:,} responses left out, which the server refused")
     for line in totals.notes:
         console.note(f"first of {len(totals.shards):,} shards: {line}")
     spread.parts.join(totals.shards)

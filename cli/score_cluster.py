@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from ..core.errors import UsageError
 from . import console
 from . import engine_options as e
 
@@ -31,6 +32,10 @@ def score_on_cluster(context: typer.Context, stage: Any, planned: Any, source: s
     from ..core.scale.run import run
     from ..core.scale.scoring import ScoreWork, summary_of
 
+    if context.params["judge_max_calls"] is not None:
+        raise UsageError("--judge-max-calls does not go with --engine ray: each worker would make so many")
+    if context.params["workers"] != 1:
+        console.warn("--workers has no effect with --engine ray; --ray-workers sets how many there are")
     definitions = {name: planned.definitions[name] for name in stage.names if name in planned.definitions}
     with console.progress(None, "responses") as advance:
         spread = e.spread(

@@ -47,7 +47,7 @@ class SampleWork:
             if known is not None:
                 return known
             self.parts.attempt(shard)
-            tokens = [0]
+            tokens, refused = [0], getattr(backend, "refused", 0)
             sampler = open_sampler(backend, self.strategy, self.options, lambda n: tokens.append(n))
             rows = ShardRows(shard, check_prompt, skip_bad=self.skip_bad)
             prompts = array("Q")
@@ -56,6 +56,8 @@ class SampleWork:
                     for record in records:
                         writer.write(record)
             counts = {"read": len(prompts), "chats": sampler.drawn, "tokens": sum(tokens)}
+            # Only servers refuse, and count it over all shards.
+            counts["refused"] = getattr(backend, "refused", 0) - refused
             facts = facts_of(rows, prompts, writer.written, counts) | {"notes": sampler.notes}
             self.parts.finish(shard, facts, [self.parts.form.replace("*", shard.name)])
             return facts

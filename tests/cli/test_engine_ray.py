@@ -8,8 +8,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +268,45 @@ def test_names_mean_those_of_the_folder_of_the_command(
     assert (tmp_path / "ray.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
 
 
+class _Choosy(BaseHTTPRequestHandler):
+    """A server that refuses some prompts."""
+
+    def do_POST(self) -> None:
+        asked = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        bad = "bad" in asked["messages"][-1]["content"]
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "yes"}}
+        good = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+        said = orjson.dumps({"error": {"message": "not this"}} if bad else good)
+        self.send_response(400 if bad else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def test_what_a_server_refuses_is_told(new_divtool: Run, engine: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("openai")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Choosy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    asked = ("--endpoint", url, "--model", "m", "-n", "1", "--on-error", "skip", *engine, "--shard-size", "30")
+    (tmp_path / "some.jsonl").write_text("".join(f'{{"prompt": "{n} {"bad" * (n < 2)}"}}\n' for n in range(6)))
+    some = new_divtool("sample", "some.jsonl", "-o", "drawn.jsonl", *asked)
+    assert some.returncode == 0, some.stderr.decode()
+    assert b"2 responses left out, which the server refused" in some.stderr
+    assert (tmp_path / "drawn.jsonl").read_bytes().count(b"\n") == 4
+    (tmp_path / "all.jsonl").write_text('{"prompt": "bad"}\n{"prompt": "bad 2"}\n')
+    none = new_divtool("sample", "all.jsonl", "-o", "none.jsonl", *asked)
+    server.shutdown()
+    server.server_close()
+    assert none.returncode == 1
+    assert b"error: nothing was drawn: the server has refused everything" in none.stderr
+    assert [path.name for path in tmp_path.glob("none*")] == []
+
+
 def test_what_is_not_its_own_stays(new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_bytes(b'{"prompt": "a"}\n')
@@ -350,6 +391,21 @@ def test_an_address_without_a_cluster(new_divtool: Run, responses: Path, tmp_pat
     [
         (("--ray-workers", "2"), "--ray-workers goes with --engine ray"),
         (("--engine", "ray", "--shard-size", "many"), "--shard-size many: give a number of bytes"),
+        (
+            (
+                "--engine",
+                "ray",
+                "--judge-max-calls",
+                "9",
+                "--judge",
+                "http://127.0.0.1:1",
+                "--judge-model",
+                "m",
+                "--quality",
+                "judge",
+            ),
+            "--judge-max-calls does not go with --engine ray",
+        ),
         (("--engine", "ray", "-o", "-"), "--engine ray writes files"),
         (("--engine", "ray", "-o", "a*b*.jsonl"), "one * stands for the number of a part"),
         (("--engine", "ray", "--worker-cpus", "-1"), "--worker-cpus -1: give a number of 0 or more"),
