@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -111,6 +112,7 @@ class Cluster:
             _check_address(address)
         import ray
 
+        terminated = signal.getsignal(signal.SIGTERM)
         try:
             with _no_stderr():
                 ray.init(
@@ -122,6 +124,8 @@ class Cluster:
                 )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise _no_cluster(address, reason(error)) from error
+        # Ray's own handling shows where in its compiled part the signal came.
+        signal.signal(signal.SIGTERM, terminated)
         self._stack.enter_context(redirect_stdout(_Heard(self._note)))
         self._resources = ray.cluster_resources()
 

@@ -58,6 +58,8 @@ class Parts:
             raise UsageError(
                 "--engine ray writes files: name a folder, a file, or a pattern such as out/part-*.jsonl with -o"
             )
+        if not self.target or name.startswith("memory://"):
+            raise UsageError(f"-o '{self.target}': no place that other processes see; name a folder or a file")
         folder, _, base = name.rpartition("/")
         if "*" in base:
             if base.count("*") > 1 or "*" in folder or not base.endswith(places.RECORD_FILES):

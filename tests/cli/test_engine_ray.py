@@ -426,6 +426,22 @@ def _until(enough: Callable[[], bool], running: subprocess.Popen[bytes]) -> None
         time.sleep(0.01)
 
 
+def test_a_run_that_is_terminated_says_nothing(responses: Path, tmp_path: Path) -> None:
+    """On this machine alone, whose Ray it has started itself."""
+    command = (
+        sys.executable, "-m", "divtool", "score", responses.name, "-o", "out/", "--engine", "ray", "--ray-workers", "1",
+        "--shard-size", "50KB",
+    )  # fmt: skip
+    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env=alone) as running:
+        assert running.stderr is not None
+        _until(lambda: bool(list((tmp_path / "out" / "_divtool").glob("0*-*.json"))), running)
+        running.terminate()
+        said = running.stderr.read().decode()
+    assert running.returncode == -signal.SIGTERM
+    assert len(said.splitlines()) == 1, said
+
+
 def test_a_lost_worker_and_a_lost_node_lose_nothing(
     new_divtool: Run, nodes: tuple[Any, Any], engine: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from divtool.core import places
-from divtool.core.errors import DivtoolError
+from divtool.core.errors import DivtoolError, UsageError
 from divtool.core.jsonl import Row
 from divtool.core.records import check_response
 from divtool.core.scale.parts import Parts, ShardStore
@@ -85,6 +85,13 @@ def test_given_records_are_those_of_this_call_until_it_has_begun(tmp_path: Path)
 )
 def test_names_of_parts(tmp_path: Path, name: str, form: str) -> None:
     assert Parts(f"{tmp_path}/{name}").form == form
+
+
+@pytest.mark.parametrize("name", ["", "memory://out/"])
+def test_an_output_is_a_place_that_workers_see(name: str) -> None:
+    """An empty name would be the folder of the command."""
+    with pytest.raises(UsageError, match="no place that other processes see"):
+        Parts(name)
 
 
 def test_a_mark_before_the_first_line_hides_no_prompt(tmp_path: Path) -> None:
