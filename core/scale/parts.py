@@ -23,7 +23,7 @@ from .shards import Shard
 
 NOTES = "_divtool"
 _RUN = "run.json"
-_NAME = re.compile(r"[0-9]{5,}-[0-9]{5,}")
+_NAME = re.compile(r"[0-9]{6,}-[0-9]{6,}")
 _TRIES = ".tries"
 # Ray begins a shard anew for ever when its worker is lost, also where the shard is what kills it.
 _MOST_TRIES = 8

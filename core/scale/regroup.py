@@ -92,7 +92,7 @@ def _telling(work: Work, fault: str) -> Work:
 
 
 def _name(parts: Parts, bucket: int) -> str:
-    return parts.note(f"regrouped-{bucket:05d}.jsonl")
+    return parts.note(f"regrouped-{bucket:06d}.jsonl")
 
 
 def _read(shards: list[Shard], check: Callable[[Row], None], skip_bad: bool, buckets: int) -> Work:

@@ -50,7 +50,7 @@ class Shard:
     @property
     def name(self) -> str:
         """Its name among all; the order of the names is that of the input."""
-        return f"{self.file:05d}-{self.number:05d}"
+        return f"{self.file:06d}-{self.number:06d}"
 
     def __str__(self) -> str:
         if not self.start and self.end is None:

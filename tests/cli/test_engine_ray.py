@@ -140,7 +140,7 @@ def test_a_bad_line_is_named_and_the_rest_is_kept(
     mended = new_divtool(*command, "--resume")
     assert mended.returncode == 0, mended.stderr.decode()
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*.jsonl")}
-    assert {path: time for path, time in kept.items() if "part-00002" not in path.name}.items() <= after.items()
+    assert {path: time for path, time in kept.items() if "part-000002" not in path.name}.items() <= after.items()
     assert new_divtool("score", "responses.jsonl", "-o", "local.jsonl").returncode == 0
     assert b"".join(path.read_bytes() for path in sorted(after)) == (tmp_path / "local.jsonl").read_bytes()
 

@@ -15,7 +15,7 @@ from divtool.core.scale.parts import Parts, ShardStore
 from divtool.core.scale.shards import Shard, ShardRows, cut
 
 _SHARD = Shard(0, 0, "in.jsonl", stamp="1")
-_PART = "part-00000-00000.jsonl"
+_PART = "part-000000-000000.jsonl"
 
 
 @pytest.fixture
