@@ -202,6 +202,7 @@ def evaluate(
         batch_size=batch_size,
         prefill=begun,
         prompt_file=prompts,
+        skip_bad=on_error == "skip",
         gaps=server is not None and server.skip,
     )
     collector = Collector(

@@ -72,6 +72,9 @@ class Collector:
             for task in self.tasks:
                 self.plan.rows(task)
 
+        if self._models() and (skipped := self.plan.bad_lines()):
+            self.warn(f"{self.plan.prompt_file}: {skipped} bad lines left out")
+
     def _check_model(self, source: Source) -> None:
         if self.loading.server is not None:
             self._opened(source.model, None)  # It is not asked yet; whether there is a key is seen.

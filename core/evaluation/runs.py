@@ -58,6 +58,7 @@ class SamplePlan:
         settings: Decoding, and the seed of the draws, where a run differs from the preset.
         prefill: Whether answers are begun as the task says: "on", "off", or "auto" for the preset's way.
         prompt_file: Prompt records for tasks that ask the prompts of a file, or None.
+        skip_bad: Leave bad lines of that file out.
         gaps: What a server refuses is left out.
     """
 
@@ -69,6 +70,7 @@ class SamplePlan:
     settings: tuple[tuple[str, float], ...] = ()
     prefill: Literal["auto", "on", "off"] = "auto"
     prompt_file: Path | None = None
+    skip_bad: bool = False
     gaps: bool = False
 
     def rows(self, task: Task) -> list[Row]:
@@ -84,7 +86,7 @@ class SamplePlan:
         usual = self._preset(task).prompts
         count = self.prompts or usual if usual > 1 else usual
         if given is not None:
-            return list(islice(RowReader(str(given), check_prompt), count))
+            return list(islice(self._file(), count))
         return list(builtin_rows(name, count, self.seed))
 
     def ids(self, task: Task) -> set[str] | None:
@@ -92,10 +94,22 @@ class SamplePlan:
         if task.drawing is not None:
             return {record["prompt_id"] for record in task.drawing.prompts()}
         if task.prompts_from_file and self.prompt_file is not None:
-            return {row.data["prompt_id"] for row in RowReader(str(self.prompt_file), check_prompt)}
+            return {row.data["prompt_id"] for row in self._file()}
         if task.prompt_set is None:
             return None
         return {row.data["prompt_id"] for row in builtin_rows(task.prompt_set, None, self.seed)}
+
+    def bad_lines(self) -> int:
+        """How many lines of the user's file of prompts are left out."""
+        if self.prompt_file is None or not self.skip_bad:
+            return 0
+        reader = self._file()
+        for _ in reader:
+            pass
+        return reader.skipped
+
+    def _file(self) -> RowReader:
+        return RowReader(str(self.prompt_file), check_prompt, skip_bad=self.skip_bad)
 
     def total(self, task: Task) -> int:
         """How many responses there will be."""

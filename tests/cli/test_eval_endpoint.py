@@ -70,6 +70,19 @@ def test_prompts_of_ones_own(divtool: Any, server: Server, tmp_path: Path) -> No
     assert (again["run"], again["value"], again["delta"]) == ("r.jsonl", row["value"], row["delta"])
 
 
+def test_a_bad_line_among_the_prompts(divtool: Any, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "Name a bird."}\n{oops\n{"prompt": "Name a fish."}\n')
+    command = ("eval", "--task", "pool", "--prompts", "p.jsonl", *_QUICK, "-n", "2", "--endpoint", server.url)
+    done = divtool(*command)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"error: p.jsonl:2: not valid JSON" in done.stderr
+    assert b"go on with --on-error skip" in done.stderr
+    done = divtool(*command, "--on-error", "skip")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(b"p.jsonl: 1 bad lines left out") == 1
+    assert len(server.asked) == 2
+
+
 def test_a_server_that_fails_leaves_what_was_drawn(divtool: Any, server: Server, tmp_path: Path) -> None:
     answered = iter(range(2))
     server.reply = lambda body: None if next(answered, None) is not None else refused("out of order", 503)
