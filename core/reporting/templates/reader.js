@@ -232,6 +232,7 @@
       ? told.join(" and ") + " to " + number.format(prompts) + (prompts === 1 ? " prompt" : " prompts")
       : "Nothing fits. Search for fewer words, or take a choice back.";
     extend();
+    list.removeAttribute("aria-busy");
   }
 
   options(control("sort"), keys.map(([label]) => label));
@@ -242,6 +243,7 @@
   let waiting = 0;
   form.addEventListener("input", () => {
     clearTimeout(waiting);
+    list.setAttribute("aria-busy", "true"); // what is shown is not yet what is asked for
     waiting = setTimeout(refresh, 120);
   });
   form.addEventListener("submit", (event) => event.preventDefault());
