@@ -21,12 +21,16 @@ NO_RESUME = "a Parquet file has no end to go on from; write .jsonl, and make a .
 
 def is_packed(name: str | Path) -> bool:
     """Whether a file of this name holds packed lines."""
-    return str(name).lower().endswith(_PACKED)
+    return _ends(name, *_PACKED)
 
 
 def is_table(name: str | Path) -> bool:
     """Whether a file of this name is a Parquet file."""
-    return str(name).lower().endswith(".parquet")
+    return _ends(name, ".parquet")
+
+
+def _ends(name: str | Path, *endings: str) -> bool:
+    return str(name).lower().endswith(endings)
 
 
 def opened(name: str) -> IO[bytes]:
@@ -52,9 +56,9 @@ def unpacked(name: str, stream: IO[bytes]) -> IO[bytes]:
             lines = io.BufferedReader(Lines(rows(stream), stream), _BLOCK)
             faulty.pop_all()
         return lines
-    if name.lower().endswith(".gz"):
+    if _ends(name, ".gz"):
         return io.BufferedReader(gzip.GzipFile(fileobj=stream))
-    if name.lower().endswith(".zst"):
+    if _ends(name, ".zst"):
         return io.BufferedReader(Zstandard(stream))
     return stream
 
@@ -154,8 +158,8 @@ def _zstandard() -> Any:
 
 def packer(target: str) -> Callable[[bytes], bytes]:
     """What packs a block of bytes for a file of this name; blocks behind each other are one packed file."""
-    if target.lower().endswith(".gz"):
+    if _ends(target, ".gz"):
         return gzip.compress
-    if target.lower().endswith(".zst"):
+    if _ends(target, ".zst"):
         return _zstandard().compress  # type: ignore[no-any-return]
     return lambda block: block

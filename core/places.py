@@ -54,8 +54,13 @@ def files(source: str) -> list[str]:
     return [source]
 
 
+def names_records(name: str) -> bool:
+    """Whether a file of this name holds records, whatever the case of its ending."""
+    return name.lower().endswith(RECORD_FILES)
+
+
 def _is_records(name: str) -> bool:
-    return name.lower().endswith(RECORD_FILES) and not name.startswith(_NOTES)
+    return names_records(name) and not name.startswith(_NOTES)
 
 
 def _remote_files(source: str) -> list[str]:

@@ -13,7 +13,7 @@ from ..errors import UsageError, require_extra
 from ..jsonl import Row
 from ..models.names import check_adapter, check_model_name
 from ..models.options import LoadOptions
-from ..places import RECORD_FILES
+from ..places import names_records
 from .compared import Baseline
 from .earlier import Key, finished, key_of
 from .foresee import Foreseen, foresee
@@ -60,7 +60,7 @@ class Subject:
 
 def is_records_file(name: str) -> bool:
     """Whether what is to be compared with is a file of records, by its name, and no model."""
-    return name == "-" or Path(name).suffix.lower() in RECORD_FILES
+    return name == "-" or names_records(name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import UsageError, unknown_name
 from ..jsonl import short_hash
-from ..places import RECORD_FILES
+from ..places import names_records
 from ..sampling.backend import Decoding
 
 Setting = tuple[str, float]
@@ -203,7 +203,7 @@ def _is_file(text: str) -> bool:
         return True
     there = os.path.exists(text) and not os.path.isdir(text)
     suffix = Path(text).suffix.lower()
-    return suffix != ".gguf" and (there or suffix in RECORD_FILES)
+    return suffix != ".gguf" and (there or names_records(text))
 
 
 def _settings(what: str) -> tuple[str, tuple[Setting, ...]]:

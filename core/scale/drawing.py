@@ -59,7 +59,7 @@ class SampleWork:
             # Only servers refuse, and count it over all shards.
             counts["refused"] = getattr(backend, "refused", 0) - refused
             facts = facts_of(rows, prompts, writer.written, counts) | {"notes": sampler.notes}
-            self.parts.finish(shard, facts, [self.parts.form.replace("*", shard.name)])
+            self.parts.finish(shard, facts, [self.parts.name(shard)])
             return facts
 
         return run

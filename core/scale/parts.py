@@ -62,10 +62,10 @@ class Parts:
             raise UsageError(f"-o '{self.target}': no place that other processes see; name a folder or a file")
         folder, _, base = name.rpartition("/")
         if "*" in base:
-            if base.count("*") > 1 or "*" in folder or not base.endswith(places.RECORD_FILES):
+            if base.count("*") > 1 or "*" in folder or not places.names_records(base):
                 raise UsageError(f"-o {self.target}: one * stands for the number of a part, as in out/part-*.jsonl")
             found = folder, base, False
-        elif base.endswith(places.RECORD_FILES) and not name.endswith("/"):
+        elif places.names_records(base) and not name.endswith("/"):
             ending = base[base.find(".", 1) :] if base.count(".") > base.startswith(".") else base
             found = f"{name}.parts", f"part-*{ending}", True
         else:
@@ -75,7 +75,11 @@ class Parts:
 
     def part(self, shard: Shard) -> str:
         """The file of a shard."""
-        return f"{self.folder}/{self.form.replace('*', shard.name)}"
+        return f"{self.folder}/{self.name(shard)}"
+
+    def name(self, shard: Shard) -> str:
+        """The name in the folder of the file of a shard."""
+        return self.form.replace("*", shard.name)
 
     def note(self, name: str) -> str:
         """A file beside the parts."""

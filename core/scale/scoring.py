@@ -51,7 +51,7 @@ class ScoreWork:
                         writer.write(record)
             nulls = {f"null {name}": n for name, n in stage.summary.nulls.items()}
             facts = facts_of(rows, groups.ids, writer.written, {"empty": stage.summary.empty, **nulls})
-            self.parts.finish(shard, facts, [self.parts.form.replace("*", shard.name)])
+            self.parts.finish(shard, facts, [self.parts.name(shard)])
             return facts
 
         return run

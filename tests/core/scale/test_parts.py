@@ -101,3 +101,18 @@ def test_a_mark_before_the_first_line_hides_no_prompt(tmp_path: Path) -> None:
     shards = cut([(str(path), path.stat().st_size, "")], len(lines[0]))
     assert len(shards) > 2
     assert [len(list(ShardRows(shard, check_response))) for shard in shards] == [4] + [0] * (len(shards) - 1)
+
+
+@pytest.mark.parametrize(
+    ("output", "folder", "part", "single"),
+    [
+        ("o/X.PARQUET", "o/X.PARQUET.parts", "part-000000-000000.PARQUET", True),
+        ("o/x.jsonl.GZ", "o/x.jsonl.GZ.parts", "part-000000-000000.jsonl.GZ", True),
+        ("o/x-*.JSONL", "o", "x-000000-000000.JSONL", False),
+        ("o/x", "o/x", _PART, False),
+    ],
+)
+def test_endings_of_outputs_count_in_any_case(output: str, folder: str, part: str, single: bool) -> None:
+    found = Parts(f"/{output}")
+    assert (found.folder, found.name(_SHARD), found.single) == (f"/{folder}", part, single)
+    assert found.part(_SHARD) == f"/{folder}/{part}"
