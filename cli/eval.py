@@ -40,6 +40,7 @@ def evaluate(
     preset: e.Preset = None,
     count: e.Count = None,
     samples: e.Samples = None,
+    strategy: e.Strategy = "direct",
     batch_size: e.BatchSize = 64,
     prompts: e.Prompts = None,
     prefill: e.Prefill = "auto",
@@ -133,7 +134,7 @@ def evaluate(
         if preset is not None and one.presets:
             get_preset(one, preset)
     task_options.check(found)
-    begun = runs.prefill_of(server, found, lineup, task_options)
+    begun = runs.prefill_of(server, found, lineup, task_options, strategy)
     if allow_overlap and train_data is None:
         raise UsageError("--allow-overlap needs --train-data FILE")
     loading = LoadOptions(dtype=dtype, device=device, four_bit=bool(four_bit), trust_remote_code=trust_remote_code)
@@ -199,6 +200,7 @@ def evaluate(
         prompts=count,
         samples=samples,
         seed=seed,
+        strategy=strategy,
         batch_size=batch_size,
         prefill=begun,
         prompt_file=prompts,

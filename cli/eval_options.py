@@ -24,7 +24,7 @@ Run = Annotated[
     typer.Option(
         "--run",
         help="One of several runs, repeatable: NAME=FILE, NAME=MODEL, NAME=MODEL+ADAPTER; "
-        "a model may end in @temperature=0.5,top_p=0.9, and so may a file: only what was drawn with it counts.",
+        "a model may end in @temperature=0.5,strategy=list, and so may a file: only what was drawn with it counts.",
         metavar="NAME=...",
     ),
 ]
@@ -76,6 +76,16 @@ Count = Annotated[
 Samples = Annotated[
     int | None,
     typer.Option("-n", "--samples", min=2, help="Responses a prompt, likewise.", rich_help_panel=_SAMPLING),
+]
+
+Strategy = Annotated[
+    str,
+    typer.Option(
+        "--strategy",
+        help="How models are asked that name no strategy of their own (@strategy=list); see divtool strategies.",
+        metavar="NAME",
+        rich_help_panel=_SAMPLING,
+    ),
 ]
 
 BatchSize = Annotated[

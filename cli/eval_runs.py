@@ -70,15 +70,20 @@ def check_standard_input(files: Sequence[str | Path | None]) -> None:
         raise UsageError("standard input can be read only once; name files for all but one of those that are -")
 
 
-def prefill_of(server: ServerOptions | None, tasks: Sequence[Any], lineup: Lineup, options: TaskOptions) -> Any:
-    """How answers are begun: as the user said, but not where a server draws them.
+def prefill_of(
+    server: ServerOptions | None, tasks: Sequence[Any], lineup: Lineup, options: TaskOptions, strategy: str
+) -> Any:
+    """How answers are begun: as the user said, but not where a server draws them, or a strategy takes them apart.
 
     Raises:
-        UsageError: The call asks of a server what it cannot do.
+        UsageError: The call asks of a server, or of a strategy, what it cannot do.
     """
-    if server is None:
-        return options.prefill
     from ..core.evaluation.served import check_served
+    from ..core.evaluation.strategies import settled_prefill
+
+    prefill = settled_prefill(tasks, lineup, strategy, options.prefill)
+    if server is None:
+        return prefill
 
     check_served(tasks, lineup, options)
     return "off"

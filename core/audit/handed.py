@@ -29,7 +29,7 @@ class HandedOver:
         settings: Only responses that were drawn with these count, such as a temperature.
     """
 
-    def __init__(self, known: Iterable[AuditPrompt], settings: Mapping[str, float] | None = None) -> None:
+    def __init__(self, known: Iterable[AuditPrompt], settings: Mapping[str, float | str] | None = None) -> None:
         self._wanted = Wanted(settings or {})
         self._known: dict[str, AuditPrompt] = {}
         for prompt in known:

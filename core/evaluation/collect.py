@@ -71,6 +71,7 @@ class Collector:
             self._check_model(source)
             for task in self.tasks:
                 self.plan.rows(task)
+            self._check_strategy(source)
 
         if self._models() and (skipped := self.plan.bad_lines()):
             self.warn(f"{self.plan.prompt_file}: {skipped} bad lines left out")
@@ -82,6 +83,12 @@ class Collector:
         check_model_name("model", str(source.model))
         if source.adapter is not None:
             check_adapter(source.adapter)
+
+    def _check_strategy(self, source: Source) -> None:
+        plan = self.plan.of(source)
+        told = [line for task in self.tasks if task.drawing is None for line in plan.chats(task).warnings]
+        for line in dict.fromkeys(told):
+            self.warn(f"{source.name}: {line}")
 
     def _opened(self, model: str | None, adapter: str | None) -> Backend:
         kind = "transformers" if self.loading.server is None else "endpoint"
@@ -175,7 +182,7 @@ class Collector:
                     if task.name in found.refused or task.name in found.failed:
                         continue
                     try:
-                        path = self._drawn(source, task, replace(plan, settings=source.settings), backend, drawn)
+                        path = self._drawn(source, task, plan.of(source), backend, drawn)
                     except EndpointError as error:
                         # A server that has ended one task would end each, after as many tries.
                         raise EndpointError(f"{error}; what was drawn is in {self.folder}, --resume goes on") from None
@@ -183,6 +190,7 @@ class Collector:
                         found.failed[task.name] = error
                     else:
                         found.files[source.origin, task.name] = path
+                        found.asked[source.origin, task.name] = plan.of(source).total(task)
             for line in backend.conclude() if isinstance(backend, Waiting) else ():
                 self.announce(line)
             del backend  # Before the next one is loaded.
@@ -231,7 +239,9 @@ class Collector:
         self.announce(f"sampling {source.name} into {path}")
         try:
             with self.progress(plan.total(task)) as (on_tokens, on_done):
-                sample_run(backend, task, plan, path, resume=resume, on_tokens=on_tokens, on_done=on_done)
+                notes = sample_run(backend, task, plan, path, resume=resume, on_tokens=on_tokens, on_done=on_done)
+            for line in notes:
+                self.announce(line)
         finally:
             # The folder was removed, and the responses saved there again: --resume needs both.
             if path.is_file() and not beside.is_file():
@@ -271,6 +281,7 @@ class Collection:
         lineup: The runs and the baseline.
         runs: By origin and task, the responses of files.
         files: Likewise, where sampled responses are.
+        asked: Likewise, how many of them there should be.
         lacking: Origins and tasks that have none.
         refused: By task, why it is left out.
         failed: By task, what went wrong while it was sampled.
@@ -280,6 +291,7 @@ class Collection:
     lineup: Lineup
     runs: dict[tuple[object, str], Run] = field(default_factory=dict)
     files: dict[tuple[object, str], Path] = field(default_factory=dict)
+    asked: dict[tuple[object, str], int] = field(default_factory=dict)
     lacking: set[tuple[object, str]] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, Exception] = field(default_factory=dict)
@@ -305,11 +317,19 @@ class Collection:
     def _there(self, source: Source, task: str) -> bool:
         return (source.origin, task) not in self.lacking
 
+    def _read(self, source: Source, key: tuple[object, str]) -> Run:
+        """What was drawn of a model, with a note where it is less than was asked for."""
+        run = read_run(source.name, str(self.files[key]), every_turn=True)
+        got, asked = sum(map(len, run.responses.values())), self.asked.get(key, 0)
+        if got >= asked:
+            return run
+        return replace(run, notes=(*run.notes, f"only {got:,} of {asked:,} responses of {source.name} are there"))
+
     def _open(self, source: Source, task: str, opened: dict[object, Run]) -> Run:
         """A run under the name of its source; sources of one origin share the records."""
         key = source.origin, task
         if key not in opened:
-            opened[key] = self.runs[key] if key in self.runs else read_run(source.name, str(self.files[key]))
+            opened[key] = self.runs[key] if key in self.runs else self._read(source, key)
         return replace(opened[key], name=source.name)
 
 

@@ -91,15 +91,16 @@ def _pretend(found: Collection, tasks: Sequence[Task], plan: SamplePlan) -> int:
         for task in tasks:
             if task.name in found.refused:
                 continue
-            total += plan.total(task)
+            own = plan.of(source)
+            total += own.total(task)
             if task.criteria is not None or task.asked is not None:
-                found.runs[source.origin, task.name] = _made(f"{source.origin}", task, plan)
+                found.runs[source.origin, task.name] = _made(f"{source.origin}", task, own)
     return total
 
 
 def _made(name: str, task: Task, plan: SamplePlan) -> Run:
     """A run whose responses all differ."""
-    samples = range(plan.options(task).samples)
+    samples = range(plan.each(task))
     responses = {
         row.data["prompt_id"]: [{**row.data, "sample_index": n, "response": f"{name} {n}"} for n in samples]
         for row in plan.rows(task)

@@ -16,13 +16,15 @@ class Intake:
 
     Attributes:
         wanted: Which responses are taken in, by what they were drawn with.
-        groups: First-turn responses by prompt_id, then by (sample index, possibility).
+        every_turn: Further turns of a chat are responses too; else those of the first turn count.
+        groups: The responses by prompt_id, then by (sample index, turn, possibility).
         models: The models that wrote them.
         repeats: How many came twice with the same text.
     """
 
     wanted: Wanted
-    groups: dict[str, dict[tuple[int, int], Record]] = field(default_factory=dict)
+    every_turn: bool = False
+    groups: dict[str, dict[tuple[int, int, int], Record]] = field(default_factory=dict)
     models: dict[str, None] = field(default_factory=dict)
     repeats: int = 0
     _seen: dict[tuple[str, int, int, int], tuple[str, int]] = field(default_factory=dict)
@@ -53,8 +55,8 @@ class Intake:
             )
         if first != row.where:
             self.repeats += 1
-        elif turn == 1:
-            self.groups.setdefault(prompt_id, {})[index, branch] = record
+        elif turn == 1 or self.every_turn:
+            self.groups.setdefault(prompt_id, {})[index, turn, branch] = record
             self.models[str(record.get("model", "unknown"))] = None
 
     def forget(self) -> None:

@@ -19,7 +19,7 @@ from .intake import Intake
 from .judged import recorded
 from .quality import score
 from .sides import limit_of
-from .sources import SWEPT
+from .sources import HEEDED
 from .table import Frame
 from .task import Task
 from .tools import Tools
@@ -163,7 +163,7 @@ class Taking:
 
     def __init__(self, skip_bad: bool) -> None:
         self._skip_bad = skip_bad
-        self.intake = Intake(Wanted(heeded=SWEPT))
+        self.intake = Intake(Wanted(heeded=HEEDED))
         self.skipped = 0
 
     def of(self, group: Sequence[Row]) -> list[Record]:

@@ -13,15 +13,15 @@ from ..jsonl import Record, Row, RowReader
 from ..records import check_prompt
 from ..resume import finished_rows
 from ..sampling.backend import Backend, Decoding
-from ..sampling.open import open_strategy
+from ..sampling.open import open_sampler, strategy_kind
 from ..sampling.prompt_sets import builtin_rows
-from ..sampling.run import SampleOptions, Sampler
+from ..sampling.run import SampleOptions
 from ..sampling.settings import Wanted
-from ..sampling.strategies import StrategyOptions
+from ..sampling.strategies import Strategy
 from ..writer import RecordWriter
 from .hooks import DrawPlan
 from .intake import Intake
-from .sources import SWEPT, Setting
+from .sources import HEEDED, Setting, Source, decoding_of
 from .task import Preset, Task
 
 # Below this size a model gets the quick preset unless another is asked for.
@@ -35,7 +35,7 @@ class Run:
     Attributes:
         name: What the run is called in tables.
         model: The model that wrote them.
-        responses: First-turn responses by prompt_id, each list by sample_index.
+        responses: By prompt_id, each list by sample_index and turn.
         notes: What a reader must know of the file.
     """
 
@@ -55,7 +55,9 @@ class SamplePlan:
         samples: Responses a prompt, or None for the preset's number.
         seed: Fixes the draws.
         batch_size: Responses drawn together.
-        settings: Decoding, and the seed of the draws, where a run differs from the preset.
+        strategy: How a prompt becomes responses, where a run says nothing else.
+        settings: Decoding, seed and strategy, where a run differs from the preset and the call.
+        adapter: Folder of the adapter that is drawn from, or None.
         prefill: Whether answers are begun as the task says: "on", "off", or "auto" for the preset's way.
         prompt_file: Prompt records for tasks that ask the prompts of a file, or None.
         skip_bad: Leave bad lines of that file out.
@@ -67,11 +69,17 @@ class SamplePlan:
     samples: int | None = None
     seed: int = 0
     batch_size: int = 64
-    settings: tuple[tuple[str, float], ...] = ()
+    strategy: str = "direct"
+    settings: tuple[Setting, ...] = ()
+    adapter: str | None = None
     prefill: Literal["auto", "on", "off"] = "auto"
     prompt_file: Path | None = None
     skip_bad: bool = False
     gaps: bool = False
+
+    def of(self, source: Source) -> SamplePlan:
+        """How a model of the call is sampled."""
+        return replace(self, settings=source.settings, adapter=source.adapter)
 
     def rows(self, task: Task) -> list[Row]:
         """The prompts to ask; of a file the first so many. A task of one prompt has one, whatever the others have.
@@ -113,36 +121,54 @@ class SamplePlan:
 
     def total(self, task: Task) -> int:
         """How many responses there will be."""
-        return task.drawing.total if task.drawing is not None else len(self.rows(task)) * self.options(task).samples
+        return task.drawing.total if task.drawing is not None else len(self.rows(task)) * self.each(task)
+
+    def each(self, task: Task) -> int:
+        """How many responses a prompt gets; of a task that does not draw them itself."""
+        return self.samples or self._preset(task).samples
 
     def asked(self, task: Task) -> dict[str, Any]:
         """What the responses depend on beside the model and the prompts."""
         if task.drawing is not None:
             return {"seed": self.draw_seed, **task.drawing.settings}
-        options = self.options(task)
-        own = {"samples": options.samples, "seed": options.seed, "prefill": options.prefill}
-        return own | options.decoding.params("direct")
+        options, strategy = self.options(task), self.chats(task)
+        own = {"samples": self.each(task), "seed": options.seed, "prefill": options.prefill}
+        return own | options.decoding.params(strategy.name) | strategy.params
 
     @property
     def draw_seed(self) -> int:
         """The seed of the draws: that of the run, else that of the call."""
         return int(dict(self.settings).get("seed", self.seed))
 
+    def chats(self, task: Task) -> Strategy:
+        """How a prompt of a task becomes responses, which is the run's business, else the call's.
+
+        Raises:
+            UsageError: No such strategy, or an adapter that it cannot ask.
+        """
+        kind = strategy_kind(str(dict(self.settings).get("strategy", self.strategy)))
+        return kind.giving(self.each(task), seed=self.draw_seed, adapter=self.adapter)
+
     def options(self, task: Task) -> SampleOptions:
-        """How they are asked."""
-        preset = self._preset(task)
-        own: dict[str, Any] = {name: value for name, value in self.settings if name != "seed"}
+        """How they are asked: as the task has it, whatever a strategy is used to, so that runs differ in the strategy.
+
+        An answer from which responses are taken gets the tokens that they may have, or those of its strategy.
+        """
+        preset, strategy = self._preset(task), self.chats(task)
         usual = Decoding(
             top_p=preset.top_p,
             top_k=preset.top_k,
             max_new_tokens=preset.max_new_tokens,
             repetition_penalty=preset.repetition_penalty,
         )
+        if not strategy.whole:
+            held = strategy.samples // strategy.chats(strategy.samples)
+            usual = replace(usual, max_new_tokens=max(strategy.max_new_tokens, held * preset.max_new_tokens))
         return SampleOptions(
-            samples=self.samples or preset.samples,
+            samples=strategy.samples,
             seed=self.draw_seed,
             batch_size=self.batch_size,
-            decoding=replace(usual, **own),
+            decoding=decoding_of(usual, dict(self.settings)),
             prefill=self._prefill(task, preset),
             gaps=self.gaps,
         )
@@ -157,7 +183,9 @@ class SamplePlan:
         return get_preset(task, self.preset or "standard")
 
 
-def read_run(name: str, path: str, settings: Iterable[Setting] = (), *, skip_bad: bool = False) -> Run:
+def read_run(
+    name: str, path: str, settings: Iterable[Setting] = (), *, skip_bad: bool = False, every_turn: bool = False
+) -> Run:
     """The run in a file of response records.
 
     Args:
@@ -165,16 +193,18 @@ def read_run(name: str, path: str, settings: Iterable[Setting] = (), *, skip_bad
         path: The file; `-` is standard input.
         settings: Only responses that were drawn with these, such as a temperature.
         skip_bad: Count bad lines and go on.
+        every_turn: Further turns of a chat are responses too, as they are where the settings name a strategy.
 
     Raises:
         InputError: Something else stands there, or one response twice with different texts.
     """
-    intake = Intake(Wanted(dict(settings), heeded=SWEPT))
+    wanted = Wanted(dict(settings), heeded=HEEDED)
+    intake = Intake(wanted, every_turn=every_turn or "strategy" in wanted.settings)
     reader = RowReader(path, intake.add, skip_bad=skip_bad)
     for _ in reader:
         pass
     if not intake.groups:
-        raise InputError(reader.name, f"no first-turn responses{intake.wanted.lacking}")
+        raise InputError(reader.name, f"no {'' if intake.every_turn else 'first-turn '}responses{wanted.lacking}")
     responses = {prompt_id: [group[key] for key in sorted(group)] for prompt_id, group in intake.groups.items()}
     skipped = [f"{reader.skipped} bad lines left out"] if reader.skipped else []
     return Run(name, ", ".join(intake.models), responses, (*skipped, *intake.notes))
@@ -189,8 +219,8 @@ def sample_run(
     resume: bool,
     on_tokens: Callable[[int], None],
     on_done: Callable[[int], None],
-) -> None:
-    """Sample a model's answers to a task into a file.
+) -> list[str]:
+    """Sample a model's answers to a task into a file; the answer is what there is to say of it.
 
     Args:
         backend: The model.
@@ -202,23 +232,25 @@ def sample_run(
         on_done: Hears of responses.
     """
     old = path if resume and path.is_file() else None
+    batches, notes = _drawn(backend, task, plan, finished_rows(old), on_tokens)
     with RecordWriter(str(path), append=old is not None, resumes=True) as writer:
-        for records in _drawn(backend, task, plan, finished_rows(old), on_tokens):
+        for records in batches:
             for record in records:
                 writer.write(record)
             writer.flush()
             on_done(len(records))
+    return notes()
 
 
 def _drawn(
     backend: Backend, task: Task, plan: SamplePlan, finished: Iterator[Row], on_tokens: Callable[[int], None]
-) -> Iterator[list[Record]]:
-    """The responses that are lacking, batch by batch."""
+) -> tuple[Iterator[list[Record]], Callable[[], list[str]]]:
+    """The responses that are lacking, batch by batch, and what there is to say of them at the end."""
     if task.drawing is not None:
         own = DrawPlan(seed=plan.draw_seed, batch_size=plan.batch_size, finished=finished, on_tokens=on_tokens)
-        return task.drawing.draw(backend, own)
-    sampler = Sampler(backend, open_strategy("direct", StrategyOptions()), plan.options(task), on_tokens)
-    return sampler.run(plan.rows(task), finished)
+        return task.drawing.draw(backend, own), list
+    sampler = open_sampler(backend, plan.chats(task), plan.options(task), on_tokens)
+    return sampler.run(plan.rows(task), finished), lambda: sampler.notes
 
 
 def fitting_preset(backend: Backend) -> str:

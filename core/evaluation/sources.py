@@ -7,17 +7,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from ..catalog import STRATEGIES, get
 from ..errors import UsageError, unknown_name
 from ..jsonl import short_hash
 from ..places import names_records
 from ..sampling.backend import Decoding
 
-Setting = tuple[str, float]
+Setting = tuple[str, float | str]
 
 _WHOLE = ("top_k", "max_new_tokens", "seed")
-SETTINGS = ("temperature", "top_p", "min_p", "repetition_penalty", *_WHOLE)
+SETTINGS = ("temperature", "top_p", "min_p", "repetition_penalty", *_WHOLE, "strategy")
 SWEPT = ("temperature", "top_p", "min_p")
+HEEDED = (*SWEPT, "strategy")  # Responses that differ in them should not pass for one run.
 _LONGEST_STEM = 60
 
 
@@ -31,8 +34,8 @@ class Source:
         file: Response records; `-` is standard input.
         model: Model to sample.
         adapter: LoRA adapter on it.
-        settings: Decoding, and the seed: of a model, where they differ from those of the call; of a file, what records
-            must have been drawn with to be of the run.
+        settings: Decoding, the seed and the strategy: of a model, where they differ from those of the call; of a file,
+            what records must have been drawn with to be of the run.
         swept: Of a point of a sweep, the setting that tells it from the others.
     """
 
@@ -133,7 +136,7 @@ def _sweep(text: str, baseline: Source | None) -> tuple[Source, ...]:
     return tuple(_point(baseline, {**usual, key: value}, (key, value)) for value in values)
 
 
-def _point(baseline: Source, settings: dict[str, float], swept: Setting) -> Source:
+def _point(baseline: Source, settings: dict[str, float | str], swept: Setting) -> Source:
     _check_decoding(settings)
     key, value = swept
     return replace(
@@ -146,7 +149,7 @@ def _point(baseline: Source, settings: dict[str, float], swept: Setting) -> Sour
 
 
 def parse_source(text: str) -> Source:
-    """The source behind [NAME=]FILE, [NAME=]MODEL, MODEL+ADAPTER, or one of these with @temperature=0.5,top_p=0.9.
+    """The source behind [NAME=]FILE, [NAME=]MODEL, MODEL+ADAPTER, or one of these with @top_p=0.9,strategy=list.
 
     Without a name, the run is called what it is made from.
 
@@ -216,9 +219,19 @@ def _settings(what: str) -> tuple[str, tuple[Setting, ...]]:
     return head, tuple(sorted(found.items()))
 
 
-def _check_decoding(settings: Mapping[str, float]) -> None:
+def _check_decoding(settings: Mapping[str, float | str]) -> None:
     """Raise `UsageError` for values out of range."""
-    Decoding(**{key: value for key, value in settings.items() if key != "seed"})  # type: ignore[arg-type]
+    decoding_of(Decoding(), settings)
+
+
+def decoding_of(usual: Decoding, settings: Mapping[str, float | str]) -> Decoding:
+    """The usual decoding with what the settings say of it.
+
+    Raises:
+        UsageError: A value out of range.
+    """
+    own: dict[str, Any] = {key: value for key, value in settings.items() if key not in ("seed", "strategy")}
+    return replace(usual, **own)
 
 
 def _setting(part: str) -> Setting:
@@ -226,6 +239,9 @@ def _setting(part: str) -> Setting:
     key = key.replace("-", "_")
     if key not in SETTINGS:
         raise unknown_name("setting of a model", key, SETTINGS)
+    if key == "strategy":
+        get("strategy", STRATEGIES, text)
+        return key, text
     value = _number(f"'@{part.strip()}'", key, text)
     if key == "seed" and not 0 <= value < 2**63:
         raise UsageError(f"'@{part.strip()}': seeds are 0 to 2^63 - 1")

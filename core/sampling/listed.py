@@ -30,6 +30,7 @@ class Listed(Strategy):
     request = "possibility/list.txt"
     temperature = 0.0
     max_new_tokens = 1024
+    whole = False
 
     def __init__(self, options: StrategyOptions) -> None:
         super().__init__(options)

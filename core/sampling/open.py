@@ -24,13 +24,23 @@ _SHOWN_NAMES = 20
 _COMMON = frozenset({"samples", "seed", "adapter"})
 
 
+def strategy_kind(name: str) -> type[Strategy]:
+    """The class of the strategy of this name.
+
+    Raises:
+        UsageError: No such strategy.
+    """
+    kind: type[Strategy] = get("strategy", STRATEGIES, name).load()
+    return kind
+
+
 def open_strategy(name: str, options: StrategyOptions) -> Strategy:
     """The strategy of this name.
 
     Raises:
         UsageError: No such strategy, or options that do not fit it.
     """
-    kind: type[Strategy] = get("strategy", STRATEGIES, name).load()
+    kind = strategy_kind(name)
     for field in fields(options):
         if field.name in _COMMON | kind.takes or getattr(options, field.name) == field.default:
             continue

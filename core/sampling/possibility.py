@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 from ..errors import UsageError
 from ..jsonl import Record, Row
@@ -48,6 +49,11 @@ class Possibility(Strategy):
         self.warnings = _warnings(manifest, self._template)
         self._check_pool(options.cycle_numbers, manifest is not None)
         self._drawn = lru_cache(maxsize=1)(self._draw)
+
+    @classmethod
+    def giving(cls, responses: int, *, seed: int, adapter: str | None) -> Self:
+        """A response a number; beyond the highest that was trained they begin again."""
+        return cls(StrategyOptions(samples=responses, seed=seed, adapter=adapter, cycle_numbers=True))
 
     def number(self, prompt_id: str, sample_index: int) -> int:
         """The number of a response, the same in every run with this seed."""

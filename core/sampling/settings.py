@@ -27,15 +27,15 @@ class Wanted:
         met: By setting, the values that were met.
     """
 
-    settings: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, float | str] = field(default_factory=dict)
     heeded: tuple[str, ...] = ()
-    met: dict[str, dict[float, None]] = field(default_factory=dict)
+    met: dict[str, dict[float | str, None]] = field(default_factory=dict)
 
     def takes(self, record: Record) -> bool:
         """Whether a record was drawn with the settings."""
         stated = drawn_with(record)
         for key in self.settings or self.heeded:
-            if isinstance(stated.get(key), (int, float)):
+            if isinstance(stated.get(key), (int, float, str)):
                 self.met.setdefault(key, {})[stated[key]] = None
         return all(stated.get(key) == value for key, value in self.settings.items())
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..errors import DivtoolError, UsageError
 from ..jsonl import Record, Row
@@ -59,6 +59,7 @@ class Strategy:
         top_p: Nucleus where the user sets none.
         max_new_tokens: Longest response in tokens where the user sets none.
         counts_end: `n_tokens` includes the token that ends the turn.
+        whole: What the model writes is the response, and nothing is taken out of it.
         params: What the strategy adds to the `params` of its records.
         warnings: Lines to be said before anything is drawn.
     """
@@ -71,11 +72,17 @@ class Strategy:
     top_p: float = 1.0
     max_new_tokens: int = 512
     counts_end: bool = True
+    whole: bool = True
 
     def __init__(self, options: StrategyOptions) -> None:
         self.samples = USUAL_SAMPLES if options.samples is None else options.samples
         self.params: dict[str, Any] = {}
         self.warnings: list[str] = []
+
+    @classmethod
+    def giving(cls, responses: int, *, seed: int, adapter: str | None) -> Self:
+        """The strategy as it gives a prompt so many responses, whatever else; further turns are responses too."""
+        return cls(StrategyOptions(samples=responses, seed=seed, adapter=adapter))
 
     def chats(self, samples: int) -> int:
         """How often a prompt is asked for so many."""
@@ -126,6 +133,11 @@ class Sequential(Strategy):
         if self.turns < 2:
             raise UsageError("--strategy sequential needs --turns 2 or more")
         self._request, self._hint = _templates(options)
+
+    @classmethod
+    def giving(cls, responses: int, *, seed: int, adapter: str | None) -> Self:
+        """One chat, with a turn a response."""
+        return cls(StrategyOptions(samples=1, turns=responses, seed=seed, adapter=adapter))
 
     def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
         """The prompt, every answer so far, and the request for another one behind each."""

@@ -24,6 +24,7 @@ class StringSeed(Strategy):
     name = "string-seed"
     runner = "sampling.string_seed:SeedSampler"
     max_new_tokens = 1024
+    whole = False
 
     def __init__(self, options: StrategyOptions) -> None:
         super().__init__(options)

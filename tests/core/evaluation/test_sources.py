@@ -48,6 +48,10 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("m+d@seed=3", Source(name="m+d@seed=3", model="m", adapter="d", settings=(("seed", 3),))),
         ("x=m@main", Source(name="x", stem="x", model="m@main")),
+        (
+            "l=m@strategy=list,temperature=0",
+            Source(name="l", stem="l", model="m", settings=(("strategy", "list"), ("temperature", 0.0))),
+        ),
     ],
 )
 def test_a_name_stands_for_a_file_or_a_model(text: str, expected: Source) -> None:
@@ -66,6 +70,7 @@ def test_an_existing_file_is_one_whatever_it_is_called(tmp_path: Path) -> None:
     [
         ("=a.jsonl", "give NAME=FILE"),
         ("a=", "give NAME=FILE"),
+        ("a=m@strategy=verbalised", "unknown strategy 'verbalised': did you mean 'verbalized'?"),
         ("a=m@temprature=1", "unknown setting of a model 'temprature': did you mean 'temperature'?"),
         ("a=m@temperature=hot", "temperature takes a number"),
         ("a=m@top_k=1.5", "top_k takes a number"),
