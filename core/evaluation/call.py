@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import DivtoolError, InputError
 from ..jsonl import Record
-from .collect import Collection
+from .collection import Collection
 from .frontier_rows import add_tradeoffs, place_runs
 from .matching import matching_notes
 from .measure import Measured, Measurer

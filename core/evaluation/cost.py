@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import InputError, UsageError
 from ..judging.docket import Docket, Price
-from .collect import Collection
+from .collection import Collection
 from .judged import docket, form_docket
 from .quality import Quality, score
 from .references import human_beside

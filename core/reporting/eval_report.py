@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..evaluation.call import Outcome
-from ..evaluation.collect import Collection
+from ..evaluation.collection import Collection
 from ..evaluation.runs import Run
 from ..evaluation.sides import size
 from ..evaluation.unit_values import unit_records

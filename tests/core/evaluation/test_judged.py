@@ -14,7 +14,7 @@ import pytest
 from divtool.core.cache import BlobCache
 from divtool.core.endpoint.client import Endpoint
 from divtool.core.errors import UsageError
-from divtool.core.evaluation.collect import Collection
+from divtool.core.evaluation.collection import Collection
 from divtool.core.evaluation.cost import cost, dockets
 from divtool.core.evaluation.judged import Bench
 from divtool.core.evaluation.measure import Measurer

@@ -15,7 +15,7 @@ import pytest
 from divtool.core.errors import DivtoolError, InputError, UsageError
 from divtool.core.evaluation import pool_parts
 from divtool.core.evaluation.call import measure_all
-from divtool.core.evaluation.collect import Collection
+from divtool.core.evaluation.collection import Collection
 from divtool.core.evaluation.flat import ByName, Flat, Sizes, in_order, names_of
 from divtool.core.evaluation.measure import Measurer
 from divtool.core.evaluation.plan import MeasurePlan, open_all

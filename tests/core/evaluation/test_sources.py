@@ -15,7 +15,8 @@ import pytest
 from divtool.core.errors import DivtoolError, InputError, UsageError
 from divtool.core.evaluation import collect
 from divtool.core.evaluation.call import failure, measure_all
-from divtool.core.evaluation.collect import Collection, Collector
+from divtool.core.evaluation.collect import Collector
+from divtool.core.evaluation.collection import Collection
 from divtool.core.evaluation.matching import matching_notes
 from divtool.core.evaluation.plan import MeasurePlan, open_all, parse_margins
 from divtool.core.evaluation.runs import SamplePlan, read_run
