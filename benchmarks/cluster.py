@@ -1,11 +1,12 @@
-"""`score` and `select` on a Ray cluster of two nodes on this machine, against one process and two workers.
+"""`score`, `select` and `eval` on a Ray cluster of two nodes on this machine, against one process and two workers.
 
     python benchmarks/cluster.py --responses 100000 1000000 --folder demo/cluster
 
 Each number of responses is made by the echo backend, ten a prompt; then, in turn: `score --workers 2`, the same on the
 cluster (a node has one core, so that both have two), the same with a worker killed after a fifth of the shards and a
-node after two fifths, `select` on one machine and on the cluster. Outputs must be byte for byte the same. The peak
-memory is that of the command's own process.
+node after two fifths, `select` and `eval --task pool` on one machine and on the cluster. Outputs must be byte for byte
+the same, but for the reference rows of `eval`, which a cluster leaves out. The peak memory is that of the command's own
+process.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ WORDS = [
     "station",
 ]
 SELECT = ("select", "--method", "diverse-ns-lite", "--orientation", "any")
+EVAL = ("eval", "responses.jsonl", "--task", "pool", "--metrics", "distinct_1,self_bleu,ttr")
+PARTS = ["score", "lost", "select", "eval"]
 # A node counts as lost after this many missed answers of 300 ms each; Ray's usual time is about 15 seconds.
 HASTY = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 300, "health_check_failure_threshold": 5}
 
@@ -57,7 +60,7 @@ def main() -> None:
     parser.add_argument("--responses", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--folder", type=Path, default=Path("demo/cluster"))
     parser.add_argument("--shard-size", default="32MB")
-    parser.add_argument("--parts", nargs="+", default=["score", "lost", "select"], choices=["score", "lost", "select"])
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     options = parser.parse_args()
     for count in options.responses:
         folder = options.folder / str(count)
@@ -82,7 +85,8 @@ def made(folder: Path, count: int) -> None:
 def measured(folder: Path, count: int, shard: str, parts: list[str]) -> Any:
     """A line a run."""
     score = ("score", "responses.jsonl")
-    if "score" in parts or not (folder / "local.jsonl").exists():
+    scored = {"lost", "select"} & set(parts) and not (folder / "local.jsonl").exists()
+    if "score" in parts or scored:
         local = run(folder, *score, "--workers", "2", "-o", "local.jsonl")
         yield {"what": "score --workers 2", "responses": count, **local}
     if "score" in parts:
@@ -104,17 +108,28 @@ def measured(folder: Path, count: int, shard: str, parts: list[str]) -> Any:
             "same": same(folder, "lost", "local.jsonl"),
         }
     if "select" in parts:
-        local = run(folder, *SELECT, "local.jsonl", "-o", "pairs.jsonl")
-        yield {"what": "select", "responses": count, **local}
-        with two_nodes() as (address, _):
-            done = run(folder, *SELECT, "local.jsonl", *ray(address, shard), "-o", "ray-pairs.jsonl")
-        alike = (folder / "pairs.jsonl").read_bytes() == (folder / "ray-pairs.jsonl").read_bytes()
-        yield {"what": "select --engine ray", "responses": count, **done, "same": alike}
-        yield {
-            "what": "ray over one process",
-            "responses": count,
-            "ratio": round(done["seconds"] / local["seconds"], 2),
-        }
+        yield from side_by_side(folder, count, shard, (*SELECT, "local.jsonl"), lambda path: path.read_bytes())
+    if "eval" in parts:
+        yield from side_by_side(folder, count, shard, EVAL, rows)
+
+
+def side_by_side(
+    folder: Path, count: int, shard: str, command: tuple[str, ...], content: Callable[[Path], object]
+) -> Iterator[dict[str, Any]]:
+    """A command on one machine and on the cluster, with outputs of the same content."""
+    one, spread = (f"{place}-{command[0]}.jsonl" for place in ("local", "ray"))
+    local = run(folder, *command, "-o", one)
+    yield {"what": command[0], "responses": count, **local}
+    with two_nodes() as (address, _):
+        done = run(folder, *command, *ray(address, shard), "-o", spread)
+    alike = content(folder / one) == content(folder / spread)
+    yield {"what": f"{command[0]} --engine ray", "responses": count, **done, "same": alike}
+    yield {"what": "ray over one process", "responses": count, "ratio": round(done["seconds"] / local["seconds"], 2)}
+
+
+def rows(path: Path) -> list[bytes]:
+    """The measure records, without the reference rows."""
+    return [line for line in path.read_bytes().splitlines() if b'"role":"reference"' not in line]
 
 
 def ray(address: str, shard: str) -> tuple[str, ...]:

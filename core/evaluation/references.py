@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ..draws import generator
 from ..errors import InputError
 from ..jsonl import Record
@@ -13,6 +15,8 @@ from .runs import Run, read_run
 IDENTICAL, UNRELATED, HUMAN = "[identical]", "[unrelated]", "[human]"
 # One response by a human says nothing about how much humans differ.
 _LEAST_HUMAN = 2
+# Shuffling longer lists whole, once a prompt, would take longer than all metrics.
+_MANY = 10_000
 
 
 def identical(run: Run, usable: Callable[[Record], bool]) -> Run:
@@ -38,13 +42,26 @@ def unrelated(run: Run, usable: Callable[[Record], bool], seed: int) -> Run:
         seed: Fixes the draws.
     """
     pools = {p: [record for record in records if usable(record)] for p, records in run.responses.items()}
+    others = sorted(p for p, pool in pools.items() if pool)
+    place = {p: own for own, p in enumerate(others)}
     found: dict[str, list[Record]] = {}
     for prompt_id, records in run.responses.items():
-        others = [p for p, pool in sorted(pools.items()) if pool and p != prompt_id]
+        own = place.get(prompt_id, len(others))
         numbers = generator(seed, "unrelated", prompt_id)
-        drawn = [others[int(place)] for place in numbers.permutation(len(others))[: len(records)]]
+        # Places among the other prompts; from its own on, they stand one further.
+        drawn = [others[at + (at >= own)] for at in _places(numbers, len(others) - (prompt_id in place), len(records))]
         found[prompt_id] = [pools[p][int(numbers.integers(len(pools[p])))] for p in drawn]
     return replace(run, name=UNRELATED, responses=found)
+
+
+def _places(numbers: np.random.Generator, total: int, count: int) -> list[int]:
+    """So many different places of a list, in the order of their draw; all of a shorter one."""
+    if total <= _MANY:
+        drawn = numbers.permutation(total)[:count]
+    else:
+        drawn = numbers.choice(total, size=min(count, total), replace=False)
+    places: list[int] = drawn.tolist()
+    return places
 
 
 def dealt(run: Run, made: Sequence[Record]) -> Run:
