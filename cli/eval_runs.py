@@ -82,6 +82,8 @@ def prefill_of(
     from ..core.evaluation.strategies import settled_prefill
 
     prefill = settled_prefill(tasks, lineup, strategy, options.prefill)
+    if prefill != options.prefill and any(task.prefill for task in tasks):
+        console.note("answers are begun on no side (--prefill), as a strategy takes responses out of those of one")
     if server is None:
         return prefill
 

@@ -92,12 +92,15 @@ def _measure(measurer: Measurer, found: Collection) -> Measured:
     points = found.swept(task.name) if task.headline else []
     notes = {run.name: (*run.notes, *(matching_notes(run, baseline) if baseline else ())) for run in runs}
     every = [*runs, *([baseline] if baseline is not None else [])]
+    params = found.params(task.name)
     measured = measurer.measured(every, baseline, references=True, human=found.human, points=points)
     for record in measured.records:
         own: tuple[str, ...] = ()
         if record["role"] != "reference":
             own = notes[record["run"]] if baseline is None or "delta" in record else baseline.notes
         record["note"] = "; ".join(filter(None, (record["note"], *own, task.note)))
+        if record["role"] != "reference" and record["run"] in params:
+            record["params"] = params[record["run"]]
     check_size(runs, baseline, measured.records)
     if task.headline:
         place_runs(measurer, measured, runs, baseline, points, found.lineup.swept if points else ())

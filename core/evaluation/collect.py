@@ -191,7 +191,7 @@ class Collector:
                         found.failed[task.name] = error
                     else:
                         found.files[source.origin, task.name] = path
-                        found.asked[source.origin, task.name] = plan.of(source).total(task)
+                        found.asked[source.origin, task.name] = plan.of(source).demand(task)
             for line in backend.conclude() if isinstance(backend, Waiting) else ():
                 self.announce(line)
             del backend  # Before the next one is loaded.

@@ -11,7 +11,7 @@ from ..judging.docket import Docket, Price
 from .collection import Collection
 from .judged import docket, form_docket
 from .quality import Quality, score
-from .references import human_beside
+from .references import base_of, human_beside
 from .runs import Run, SamplePlan
 from .sides import paired
 from .task import Task
@@ -35,7 +35,8 @@ def dockets(tasks: Iterable[Task], found: Collection, seed: int) -> list[Docket]
         # Runs that have nothing in common are told of where they are measured.
         with suppress(InputError):
             sides = paired(every, baseline)
-            people = human_beside(found.human, sides[0][-1], seed) if found.human is not None else ()
+            base = sides[base_of(sides, compared=baseline is not None)][-1]
+            people = human_beside(found.human, base, seed) if found.human is not None else ()
             alone = [*found.swept(task.name), *people[:1]]
             compared = [*sides, *([run] for run in alone)]
             if task.criteria is not None:

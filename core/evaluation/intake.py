@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..jsonl import Record, Row, short_hash
 from ..records import check_response
 from ..sampling.settings import Wanted
+from .unread import unread_note, with_unread
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class Intake:
         groups: The responses by prompt_id, then by (sample index, turn, possibility).
         models: The models that wrote them.
         repeats: How many came twice with the same text.
+        unread: How many are not there since an answer did not hold them.
+        turns: How many further turns are left out.
     """
 
     wanted: Wanted
@@ -27,6 +30,8 @@ class Intake:
     groups: dict[str, dict[tuple[int, int, int], Record]] = field(default_factory=dict)
     models: dict[str, None] = field(default_factory=dict)
     repeats: int = 0
+    unread: int = 0
+    turns: int = 0
     _seen: dict[tuple[str, int, int, int], tuple[str, int]] = field(default_factory=dict)
     _prompts: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -58,6 +63,16 @@ class Intake:
         elif turn == 1 or self.every_turn:
             self.groups.setdefault(prompt_id, {})[index, turn, branch] = record
             self.models[str(record.get("model", "unknown"))] = None
+        else:
+            self.turns += 1
+
+    def taken(self) -> dict[str, list[Record]]:
+        """The responses by prompt_id in the order of their keys, with empty ones where an answer held too few."""
+        found = {}
+        for prompt_id, group in self.groups.items():
+            found[prompt_id] = with_unread([group[key] for key in sorted(group)])
+            self.unread += len(found[prompt_id]) - len(group)
+        return found
 
     def forget(self) -> None:
         """Forget the responses, where a prompt is over and none comes back; counts and models stay."""
@@ -68,6 +83,9 @@ class Intake:
         """What a reader must know of the records."""
         if self.repeats:
             yield f"{self.repeats} repeated responses counted once"
+        yield from unread_note(self.unread)
+        if self.turns:
+            yield f"{self.turns:,} further turns left out; --run NAME=FILE@strategy=sequential counts them"
         wanted = self.wanted
         several = {} if wanted.settings else {key: list(v) for key, v in wanted.met.items() if len(v) > 1}
         for key, values in several.items():

@@ -15,14 +15,15 @@ from .columns import Column
 from .groups import Feed
 from .items import item_facts, item_sides
 from .quality import Quality
-from .references import human_beside
+from .references import base_of, human_beside
 from .rows import Side, UnitValues, adjusted, rows, unit_values
 from .runs import Run
-from .sides import blocked, paired
+from .sides import blocked, paired, unblocked
 from .table import Table
 from .task import Task
 from .tools import Tools
 
+_WHOLE = "blocks would cut through chats, whose responses depend on each other: no interval"
 Truncation = int | Literal["auto", "none"]
 
 
@@ -108,19 +109,27 @@ class Measurer:
         if self.task.items:
             compared = [item_sides(self.task, sides) for sides in pairs]
             return self.recorded(compared, lambda record, side, column: item_facts(column))
-        people = human_beside(human, pairs[0][-1], self.seed) if human is not None else ()
+        base = base_of(pairs, compared=baseline is not None)
+        people = human_beside(human, pairs[base][-1], self.seed) if human is not None else ()
+        whole: set[str] = set()
         if self.task.unit == "block":
-            people = tuple(blocked(side) for side in people)
-            pairs = [[blocked(side) for side in sides] for sides in pairs]
-            points = [blocked(point) for point in points]
+            people = tuple(blocked(people)) if people else ()
+            split = [blocked(sides) for sides in pairs]
+            whole = {two[0].name for sides, two in zip(pairs, split, strict=True) if unblocked(sides, two)}
+            pairs = split
+            points = [blocked([point])[0] for point in points]
         table = Table(self, pairs, [*points, *people[:1]])
         compared = [two for sides in pairs for two in table.compared(sides)]
         if references:
-            compared += [(side, None) for side in table.references(pairs[0][-1])]
+            compared += [(side, None) for side in table.references(pairs[base][-1])]
         if people:
             compared.append((table.human(*people), None))
         compared += [(table.point(run), None) for run in points]
-        return replace(self.recorded(compared, table.facts), error=table.error)
+        measured = replace(self.recorded(compared, table.facts), error=table.error)
+        for record in measured.records:
+            if record["run"] in whole and record["unit"] == "block":
+                record["note"] = "; ".join(filter(None, (record["note"], _WHOLE)))
+        return measured
 
     def recorded(
         self, compared: Sequence[tuple[Side, Side | None]], facts: Callable[[Record, Side, Column], Record]

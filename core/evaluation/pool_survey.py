@@ -122,13 +122,14 @@ class Survey:
 
     def keep(self, store: Store) -> None:
         """Write what was found."""
-        met = {key: list(values) for key, values in self._intake.wanted.met.items()}
+        own = self._intake
+        met = {key: list(values) for key, values in own.wanted.met.items()}
         found = {
-            "counts": [self.prompts, self.responses, self.usable, self._intake.repeats, self.skipped],
+            "counts": [self.prompts, self.responses, self.usable, own.repeats, own.unread, own.turns, self.skipped],
             "lengths": list(self._lengths.items()),
             "rated": [self._all_rated, self._one_rated],
             "numbers": self._numbers,
-            "models": list(self._intake.models),
+            "models": list(own.models),
             "met": met,
         }
         with store.open(STATE, "wb") as stream:
@@ -138,11 +139,13 @@ class Survey:
         """Add what another part has kept."""
         with store.open(STATE, "rb") as stream:
             found = orjson.loads(stream.read())
-        prompts, responses, usable, repeats, skipped = found["counts"]
+        prompts, responses, usable, repeats, unread, turns, skipped = found["counts"]
         self.prompts += prompts
         self.responses += responses
         self.usable += usable
         self._intake.repeats += repeats
+        self._intake.unread += unread
+        self._intake.turns += turns
         self._taking.skipped += skipped
         self._lengths.update(dict(found["lengths"]))
         every, one = found["rated"]
@@ -175,7 +178,7 @@ class Taking:
                 if not self._skip_bad:
                     raise
                 self.skipped += 1
-        found = [own[key] for own in self.intake.groups.values() for key in sorted(own)]
+        found = [record for own in self.intake.taken().values() for record in own]
         self.intake.forget()
         return found
 

@@ -19,6 +19,17 @@ _LEAST_HUMAN = 2
 _MANY = 10_000
 
 
+def base_of(pairs: Sequence[Sequence[Run]], *, compared: bool) -> int:
+    """Which pair's last run made runs and humans stand beside, whatever the order of the runs.
+
+    Args:
+        pairs: Runs, each alone or before the baseline, on what both have.
+        compared: The last one of each is the baseline: the one that least was cut from. Else it is the first run.
+    """
+    sizes = [sum(map(len, sides[-1].responses.values())) for sides in pairs]
+    return sizes.index(max(sizes)) if compared else 0
+
+
 def identical(run: Run, usable: Callable[[Record], bool]) -> Run:
     """Every unit's first usable response as often as the unit has responses: the floor.
 

@@ -19,6 +19,7 @@ from ..sampling.run import SampleOptions
 from ..sampling.settings import Wanted
 from ..sampling.strategies import Strategy
 from ..writer import RecordWriter
+from .demand import Demand
 from .hooks import DrawPlan
 from .intake import Intake
 from .sources import HEEDED, Setting, Source, decoding_of
@@ -125,7 +126,23 @@ class SamplePlan:
 
     def each(self, task: Task) -> int:
         """How many responses a prompt gets; of a task that does not draw them itself."""
-        return self.samples or self._preset(task).samples
+        strategy = self.chats(task)
+        return strategy.samples * strategy.turns
+
+    def demand(self, task: Task) -> Demand:
+        """What there should be once all is drawn."""
+        if task.drawing is not None:
+            return Demand(self.total(task))
+        strategy = self.chats(task)
+        # What a server refuses cannot be told from what could not be read.
+        takes_out = strategy.held > 1 and not self.gaps
+        return Demand(
+            self.total(task),
+            prompts=tuple(row.data for row in self.rows(task)) if takes_out else (),
+            each=self.each(task),
+            params=self.options(task).decoding.params(strategy.name) | strategy.params,
+            notes=tuple(strategy.warnings),
+        )
 
     def asked(self, task: Task) -> dict[str, Any]:
         """What the responses depend on beside the model and the prompts."""
@@ -147,7 +164,8 @@ class SamplePlan:
             UsageError: No such strategy, or an adapter that it cannot ask.
         """
         kind = strategy_kind(str(dict(self.settings).get("strategy", self.strategy)))
-        return kind.giving(self.each(task), seed=self.draw_seed, adapter=self.adapter)
+        samples = self.samples or self._preset(task).samples
+        return kind.giving(samples, parts=task.parts(samples), seed=self.draw_seed, adapter=self.adapter)
 
     def options(self, task: Task) -> SampleOptions:
         """How they are asked: as the task has it, whatever a strategy is used to, so that runs differ in the strategy.
@@ -162,8 +180,8 @@ class SamplePlan:
             repetition_penalty=preset.repetition_penalty,
         )
         if not strategy.whole:
-            held = strategy.samples // strategy.chats(strategy.samples)
-            usual = replace(usual, max_new_tokens=max(strategy.max_new_tokens, held * preset.max_new_tokens))
+            tokens = max(strategy.max_new_tokens, strategy.held * preset.max_new_tokens)
+            usual = replace(usual, max_new_tokens=tokens)
         return SampleOptions(
             samples=strategy.samples,
             seed=self.draw_seed,
@@ -183,29 +201,27 @@ class SamplePlan:
         return get_preset(task, self.preset or "standard")
 
 
-def read_run(
-    name: str, path: str, settings: Iterable[Setting] = (), *, skip_bad: bool = False, every_turn: bool = False
-) -> Run:
+def read_run(name: str, path: str, settings: Iterable[Setting] = (), *, skip_bad: bool = False) -> Run:
     """The run in a file of response records.
 
     Args:
         name: What the run is called.
         path: The file; `-` is standard input.
-        settings: Only responses that were drawn with these, such as a temperature.
+        settings: Only responses that were drawn with these, such as a temperature; where they name a strategy, further
+            turns of a chat are responses too.
         skip_bad: Count bad lines and go on.
-        every_turn: Further turns of a chat are responses too, as they are where the settings name a strategy.
 
     Raises:
         InputError: Something else stands there, or one response twice with different texts.
     """
     wanted = Wanted(dict(settings), heeded=HEEDED)
-    intake = Intake(wanted, every_turn=every_turn or "strategy" in wanted.settings)
+    intake = Intake(wanted, every_turn="strategy" in wanted.settings)
     reader = RowReader(path, intake.add, skip_bad=skip_bad)
     for _ in reader:
         pass
     if not intake.groups:
         raise InputError(reader.name, f"no {'' if intake.every_turn else 'first-turn '}responses{wanted.lacking}")
-    responses = {prompt_id: [group[key] for key in sorted(group)] for prompt_id, group in intake.groups.items()}
+    responses = intake.taken()
     skipped = [f"{reader.skipped} bad lines left out"] if reader.skipped else []
     return Run(name, ", ".join(intake.models), responses, (*skipped, *intake.notes))
 

@@ -13,9 +13,9 @@ from ..errors import InputError
 from ..jsonl import Record
 from ..metrics.text import truncate_words, words
 from .runs import Run
+from .task import blocks
+from .unread import chat_of
 
-# A task of one prompt has so many units, each of equally many of its samples; fewer than two each say nothing.
-BLOCKS, _LEAST_BLOCK = 10, 2
 # Truncated twins keep so many words that this share of all texts is left out, and never fewer than five.
 _TRUNCATION_QUANTILE, _LEAST_TRUNCATION = 0.10, 5
 
@@ -47,20 +47,35 @@ def _equal_sizes(runs: Sequence[Run]) -> list[Run]:
     return [replace(run, responses={p: run.responses[p][:n] for p, n in sizes.items()}) for run in runs]
 
 
-def blocked(run: Run) -> Run:
-    """A run with the samples of each prompt split into 10 blocks of equal size, which play the prompts' part.
+def blocked(sides: Sequence[Run]) -> list[Run]:
+    """The sides with the samples of each prompt split into 10 blocks of equal size, which play the prompts' part.
 
-    The samples stay in their order; a remainder is left out. A prompt with fewer than 20 samples stays whole.
+    The samples stay in their order; a remainder is left out. A prompt with fewer than 20 samples stays whole, and so
+    does one of which a side has chats, or answers, whose responses two blocks would share: these depend on each other.
     """
-    found: dict[str, list[Record]] = {}
-    for prompt_id, records in run.responses.items():
-        each = len(records) // BLOCKS
-        if each < _LEAST_BLOCK:
-            found[prompt_id] = records
-            continue
-        for block in range(BLOCKS):
-            found[f"{prompt_id}/{block}"] = records[block * each : (block + 1) * each]
-    return replace(run, responses=found)
+    found: list[dict[str, list[Record]]] = [{} for _ in sides]
+    for prompt_id in sides[0].responses:
+        every = [side.responses[prompt_id] for side in sides]
+        number = blocks(len(every[0]))
+        each = len(every[0]) // number
+        whole = number == 1 or any(_cuts(records, each, number) for records in every)
+        for own, records in zip(found, every, strict=True):
+            if whole:
+                own[prompt_id] = records
+            else:
+                own |= {f"{prompt_id}/{n}": records[n * each : (n + 1) * each] for n in range(number)}
+    return [replace(side, responses=own) for side, own in zip(sides, found, strict=True)]
+
+
+def unblocked(sides: Sequence[Run], split: Sequence[Run]) -> bool:
+    """Whether `blocked` left a prompt whole for its chats."""
+    return any(p in split[0].responses and blocks(len(own)) > 1 for p, own in sides[0].responses.items())
+
+
+def _cuts(records: Sequence[Record], each: int, number: int) -> bool:
+    """Whether blocks of so many responses each would share a chat, or an answer that held several."""
+    ends = (n * each for n in range(1, number))
+    return any(chat_of(records[end - 1]) == chat_of(records[end]) for end in ends)
 
 
 def kept_sides(sides: Sequence[Run], usable: Callable[[Record], bool]) -> list[Run]:

@@ -33,6 +33,11 @@ def settled_prefill(tasks: Sequence[Task], lineup: Lineup, strategy: str, wanted
     for name, kind in kinds.items():
         if kind.name != "direct" and all(task.drawing is not None for task in tasks):
             raise UsageError(f"{name}: task {tasks[0].name} asks in a way of its own; leave strategy {kind.name} out")
+        if kind.name == "list" and (several := [task.name for task in tasks if task.lines]):
+            raise UsageError(
+                f"{name}: answers to task {', '.join(several)} are lists or have several lines, and cannot be told "
+                "apart in a list of them; strategy verbalized marks each"
+            )
         if not kind.whole and wanted == "on":
             raise UsageError(
                 f"--prefill on: strategy {kind.name} of {name} takes responses out of an answer, which cannot be begun "

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # The shares of distinct 4-grams under which a text of so many words only goes round in circles.
 _LONG, _LEAST_DISTINCT = 20, 0.80
+# A task of one prompt has so many units, each of equally many of its samples; fewer than two each say nothing.
+BLOCKS, _LEAST_BLOCK = 10, 2
 CIRCLES_RULE = "within_distinct_4 >= 0.80 where it has 20 words or more"
 
 
@@ -128,6 +130,11 @@ class TaskMetric:
 Read = Callable[[Sequence[Record], "Tools"], list[Reading]]
 
 
+def blocks(samples: int) -> int:
+    """Into how many blocks so many samples of the only prompt of a task are split."""
+    return BLOCKS if samples // BLOCKS >= _LEAST_BLOCK else 1
+
+
 def unread(records: Sequence[Record], tools: Tools) -> list[Reading]:
     """The `read` of a task of items: only its measures look at responses."""
     return [Reading(strict=False) for _ in records]
@@ -147,6 +154,7 @@ class Task:
         usable_rule: What is usable, in words, for the definition.
         parsing: How a response is read, likewise; empty for free text.
         unit: "block" for a task of one prompt, whose samples are split into blocks that play the prompt's part.
+        lines: Whether an answer has several lines, or is a list itself, so that a list of answers cannot be read.
         prompt_set: Name of the built-in prompt set that it asks; None for a task without one.
         prompts_from_file: Whether it asks the prompts of a file that the user names.
         prefill: How an answer is begun for a model that rarely keeps the format; None for none.
@@ -174,6 +182,7 @@ class Task:
     variants: tuple[Metric, ...] = ()
     parsing: str = ""
     unit: Literal["prompt", "block"] = "prompt"
+    lines: bool = False
     prompt_set: str | None = None
     prompts_from_file: bool = False
     prefill: str | None = None
@@ -188,6 +197,10 @@ class Task:
     drawing: Drawing | None = None
     criteria: str | None = None
     asked: Asked | None = None
+
+    def parts(self, samples: int) -> int:
+        """Into how many units so many samples of a prompt are split."""
+        return blocks(samples) if self.unit == "block" else 1
 
     @property
     def leads_itself(self) -> bool:

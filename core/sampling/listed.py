@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from ..jsonl import Record, Row
 from ..possibility.prompt import numbered
@@ -19,7 +20,7 @@ _RETRY_TEMPERATURE = 0.75
 
 
 class Listed(Strategy):
-    """One chat a prompt, whose answer lists the responses.
+    """One chat a prompt, whose answer lists the responses; several chats where these must not depend on one another.
 
     Attributes:
         request: File below `prompts/` with the request that is put behind the prompt; `{n}` is the number of responses.
@@ -34,15 +35,24 @@ class Listed(Strategy):
 
     def __init__(self, options: StrategyOptions) -> None:
         super().__init__(options)
+        self.held = self.samples
         self._template = shipped(self.request)
 
+    @classmethod
+    def giving(cls, responses: int, *, parts: int = 1, seed: int, adapter: str | None) -> Self:
+        """One list a part."""
+        held = responses // parts
+        made = cls(StrategyOptions(samples=held * parts, seed=seed, adapter=adapter))
+        made.held = held
+        return made
+
     def chats(self, samples: int) -> int:
-        """One."""
-        return 1
+        """One, or as many as the responses are to come from."""
+        return samples // self.held
 
     def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
         """The prompt with the request for a list behind its last user message."""
-        return numbered(prompt, self.samples, self._template)
+        return numbered(prompt, self.held, self._template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +94,17 @@ class ListSampler(Sampler):
     @property
     def notes(self) -> list[str]:
         """The parse rate."""
-        asked = self._options.samples * self.drawn
+        asked = self._strategy.held * self.drawn
         if not asked:
             return []
         return [
-            f"{self.kind}: {self._complete:,} of {self.drawn:,} answers hold all {self._options.samples} responses; "
+            f"{self.kind}: {self._complete:,} of {self.drawn:,} answers hold all {self._strategy.held} responses; "
             f"{self._read:,} of {asked:,} responses read (parse rate {self._read / asked:.0%})"
         ]
 
     def _take_over(self, chat: Chat, old: Finished) -> bool:
         prompt_id = chat.row.data["prompt_id"]
-        places = range(chat.sample_index, chat.sample_index + self._options.samples)
+        places = range(chat.sample_index, chat.sample_index + self._strategy.held)
         while (row := old.peek()) is not None and _place(row, prompt_id) in places:
             self._check_finished(row, chat, (prompt_id, places[len(chat.records)], 1))
             chat.records.append(row.data)
@@ -102,7 +112,7 @@ class ListSampler(Sampler):
         if not chat.records:
             # A chat without a record in front of one that has some: nothing of its list could be read.
             return row is not None
-        read: int = chat.records[0].get("listed", {}).get("read", self._options.samples)
+        read: int = chat.records[0].get("listed", {}).get("read", self._strategy.held)
         return len(chat.records) >= read
 
     def _drawn(self, batch: list[Chat]) -> list[Record]:
@@ -125,11 +135,11 @@ class ListSampler(Sampler):
         return answer is not None and (self._enough(answer) or answer.draw.refused)
 
     def _enough(self, answer: Answer) -> bool:
-        return len(answer.items) == self._options.samples
+        return len(answer.items) == self._strategy.held
 
     def _items(self, draw: Draw) -> list[Item]:
         """The responses of an answer, in order, and no more than were asked for."""
-        count = self._options.samples
+        count = self._strategy.held
         return [Item(text) for text in list_items(draw.text, count, cut=draw.finish_reason == "length")[:count]]
 
     def _records(self, chat: Chat, answer: Answer) -> list[Record]:
@@ -137,7 +147,7 @@ class ListSampler(Sampler):
         self._read += len(answer.items)
         self._complete += self._enough(answer)
         listed = {
-            "asked": self._options.samples,
+            "asked": self._strategy.held,
             "read": len(answer.items),
             "tries": answer.tries,
             "n_tokens": answer.draw.n_tokens,

@@ -202,7 +202,7 @@ class LocalBackend:
         if context is not None and len(chat) >= context:
             raise DivtoolError(
                 f"prompt_id '{request.draw[1]}': {len(chat):,} tokens, and the context of {self.name} ends at "
-                f"{context:,}; shorten the prompt, or take a model with a longer context"
+                f"{context:,}; shorten the prompt, ask for fewer turns, or take a model with a longer context"
             )
         return Row.of(request, chat, len(begun), decoding, context)
 

@@ -51,9 +51,14 @@ class Possibility(Strategy):
         self._drawn = lru_cache(maxsize=1)(self._draw)
 
     @classmethod
-    def giving(cls, responses: int, *, seed: int, adapter: str | None) -> Self:
-        """A response a number; beyond the highest that was trained they begin again."""
-        return cls(StrategyOptions(samples=responses, seed=seed, adapter=adapter, cycle_numbers=True))
+    def giving(cls, responses: int, *, parts: int = 1, seed: int, adapter: str | None) -> Self:
+        """A response a number; beyond the highest that was trained they begin again, with a warning."""
+        made = cls(StrategyOptions(samples=responses, seed=seed, adapter=adapter, cycle_numbers=True))
+        if responses > made._pool:
+            made.warnings.append(
+                f"{responses:,} responses a prompt from the numbers 1 to {made._pool}: each comes again"
+            )
+        return made
 
     def number(self, prompt_id: str, sample_index: int) -> int:
         """The number of a response, the same in every run with this seed."""

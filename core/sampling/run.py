@@ -153,14 +153,15 @@ class Sampler:
             return len(batch) == self._batch_size * len(self._settings)
         # Batches that overlap are those of one prompt at one setting, since each is asked about by itself.
         samples = self._options.samples
-        ends = last.sample_index == last.setting * samples + self._strategy.chats(samples) - 1
+        ends = last.sample_index == last.setting * samples + (self._strategy.chats(samples) - 1) * self._strategy.held
         return bool(batch) and (ends or len(batch) == self._batch_size)
 
     def _chats(self, prompts: Iterable[Row]) -> Iterator[Chat]:
         samples = self._options.samples
         for row in self._options.shard.rows(prompts):
             for setting, index in product(range(len(self._settings)), range(self._strategy.chats(samples))):
-                yield Chat(row, setting * samples + index, setting, self._strategy.marks(row, index))
+                place = setting * samples + index * self._strategy.held
+                yield Chat(row, place, setting, self._strategy.marks(row, index))
 
     def _take_over(self, chat: Chat, old: Finished) -> bool:
         """Give the chat what the interrupted run had drawn of it; the answer is whether that is all of it."""

@@ -55,6 +55,7 @@ class Strategy:
         runner: ``"module:class"`` below ``divtool.core``: the `sampling.run.Sampler` that draws its chats.
         samples: Responses a prompt, or chats of several.
         turns: Responses a chat.
+        held: Responses that are taken out of one answer.
         temperature: Where the user sets none.
         top_p: Nucleus where the user sets none.
         max_new_tokens: Longest response in tokens where the user sets none.
@@ -68,6 +69,7 @@ class Strategy:
     takes: frozenset[str] = frozenset()
     runner: str = "sampling.run:Sampler"
     turns: int = 1
+    held: int = 1
     temperature: float = 1.0
     top_p: float = 1.0
     max_new_tokens: int = 512
@@ -80,8 +82,15 @@ class Strategy:
         self.warnings: list[str] = []
 
     @classmethod
-    def giving(cls, responses: int, *, seed: int, adapter: str | None) -> Self:
-        """The strategy as it gives a prompt so many responses, whatever else; further turns are responses too."""
+    def giving(cls, responses: int, *, parts: int = 1, seed: int, adapter: str | None) -> Self:
+        """The strategy as it gives a prompt so many responses, whatever else; further turns are responses too.
+
+        Args:
+            responses: How many, where the parts divide them; what is left over is not drawn where a chat has several.
+            parts: So many parts of the responses, in their order, must not depend on one another.
+            seed: For what a strategy draws itself.
+            adapter: Folder of the adapter that the responses come from, or None.
+        """
         return cls(StrategyOptions(samples=responses, seed=seed, adapter=adapter))
 
     def chats(self, samples: int) -> int:
@@ -135,9 +144,9 @@ class Sequential(Strategy):
         self._request, self._hint = _templates(options)
 
     @classmethod
-    def giving(cls, responses: int, *, seed: int, adapter: str | None) -> Self:
-        """One chat, with a turn a response."""
-        return cls(StrategyOptions(samples=1, turns=responses, seed=seed, adapter=adapter))
+    def giving(cls, responses: int, *, parts: int = 1, seed: int, adapter: str | None) -> Self:
+        """One chat a part, with a turn a response."""
+        return cls(StrategyOptions(samples=parts, turns=responses // parts, seed=seed, adapter=adapter))
 
     def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
         """The prompt, every answer so far, and the request for another one behind each."""

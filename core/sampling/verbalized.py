@@ -45,7 +45,7 @@ class VerbalizedSampler(ListSampler):
         return lines
 
     def _items(self, draw: Draw) -> list[Item]:
-        count = self._options.samples
+        count = self._strategy.held
         found = stated_answers(draw.text, count, cut=draw.finish_reason == "length")[:count]
         return [
             Item(answer.text, {"stated_probability": answer.probability, "stated_probability_normalised": share})

@@ -87,4 +87,5 @@ def test_lists_of_the_embedded_model(divtool: Any, prompts: Path, tmp_path: Path
     drawn = _records(tmp_path / "m.jsonl.work" / "pool.listed.jsonl")
     assert 1 <= len(drawn) <= 8
     row = next(r for r in _records(tmp_path / "m.jsonl") if r["run"] == "listed")
-    assert ("only " in row["note"]) == (len(drawn) < 8)
+    assert ("could not be read" in row["note"]) == (len(drawn) < 8)
+    assert (row["params"]["strategy"], row["parse_rate"]) == ("list", len(drawn) / 8)

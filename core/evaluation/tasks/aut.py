@@ -104,6 +104,7 @@ AUT = Task(
     name="aut",
     prompt_set="aut",
     criteria="aut",
+    lines=True,
     prefill="1.",
     presets={
         "quick": Preset(8, 5, 160, 0.9, prefill=True),

@@ -70,6 +70,7 @@ BIOGRAPHIES = Task(
     name="biographies",
     prompt_set="biographies",
     unit="block",
+    lines=True,
     prefill="{",
     presets={
         "quick": Preset(1, 200, 200, 0.9, prefill=True),

@@ -130,6 +130,7 @@ DAT = Task(
     name="dat",
     prompt_set="dat",
     unit="block",
+    lines=True,
     prefill="1.",
     presets={
         "quick": Preset(1, 50, 64, 0.9, prefill=True),

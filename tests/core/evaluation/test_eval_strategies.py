@@ -11,13 +11,20 @@ import orjson
 import pytest
 
 from divtool.core.errors import InputError, UsageError
+from divtool.core.evaluation.collection import drawn_run
 from divtool.core.evaluation.guard.task import GUARD
+from divtool.core.evaluation.measure import Measurer
 from divtool.core.evaluation.runs import SamplePlan, read_run, sample_run
+from divtool.core.evaluation.sides import blocked, unblocked
 from divtool.core.evaluation.sources import Source, line_up, parse_source
 from divtool.core.evaluation.strategies import settled_prefill
+from divtool.core.evaluation.tasks.aut import AUT
 from divtool.core.evaluation.tasks.dat import DAT
+from divtool.core.evaluation.tasks.persona import PERSONA
 from divtool.core.evaluation.tasks.pool import POOL, asking
 from divtool.core.evaluation.tasks.story import STORY
+from divtool.core.evaluation.unread import chat_of
+from divtool.core.metrics.supplies import Supplies
 from divtool.core.possibility.manifest import Manifest
 from divtool.core.sampling.backend import Decoding, Draw, Request
 
@@ -75,8 +82,11 @@ def test_every_strategy_is_asked_for_the_tasks_number(
     (decoding,) = backend.decodings
     assert (decoding.temperature, decoding.top_p, decoding.max_new_tokens) == (1.0, 0.9, tokens)
     assert {record["params"]["strategy"] for record in records} == {name}
-    run = read_run("r", str(tmp_path / "r.jsonl"), every_turn=True)
-    assert [len(own) for own in run.responses.values()] == [responses // 2] * 2
+    run = drawn_run("r", "lister", tmp_path / "r.jsonl", plan.demand(asking()))
+    assert [len(own) for own in run.responses.values()] == [4, 4]
+    assert [record["response"] == "" for own in run.responses.values() for record in own].count(True) == {
+        "list": 2, "verbalized": 2, "string-seed": 8
+    }.get(name, 0)  # fmt: skip
     assert bool(said) == (name in ("list", "verbalized", "string-seed"))
 
 
@@ -106,7 +116,10 @@ def test_numbers_of_an_adapter_begin_again_where_a_task_asks_for_more(tmp_path: 
     ).write(tmp_path)  # fmt: skip
     source = Source(name="t", model="m", adapter=str(tmp_path), settings=(("strategy", "possibility"),))
     strategy = SamplePlan(preset="quick").of(source).chats(DAT)
-    assert (strategy.samples, strategy.warnings) == (50, [])
+    assert strategy.samples == 50
+    assert strategy.warnings == ["50 responses a prompt from the numbers 1 to 3: each comes again"]
+    three = SamplePlan(preset="quick", samples=3).of(source)
+    assert three.chats(DAT).warnings == []
     assert [strategy.number("x", index) for index in range(5)] == [1, 2, 3, 1, 2]  # type: ignore[attr-defined]
 
 
@@ -149,7 +162,7 @@ def test_answers_are_begun_only_where_they_are_responses(
     runs: list[str], strategy: str, wanted: Any, settled: str
 ) -> None:
     lineup = line_up([parse_source(text) for text in runs], None)
-    assert settled_prefill([DAT], lineup, strategy, wanted) == settled
+    assert settled_prefill([PERSONA], lineup, strategy, wanted) == settled
 
 
 @pytest.mark.parametrize(
@@ -163,7 +176,7 @@ def test_answers_are_begun_only_where_they_are_responses(
 )
 def test_what_no_strategy_can_do_is_refused(runs: list[str], strategy: str, wanted: Any, message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        settled_prefill([DAT], line_up([parse_source(text) for text in runs], None), strategy, wanted)
+        settled_prefill([PERSONA], line_up([parse_source(text) for text in runs], None), strategy, wanted)
     assert message in str(raised.value)
 
 
@@ -172,3 +185,57 @@ def test_a_task_that_asks_in_its_own_way_takes_no_strategy() -> None:
     with pytest.raises(UsageError, match="m: task guard asks in a way of its own; leave strategy list out"):
         settled_prefill([GUARD], lineup, "list", "auto")
     assert settled_prefill([GUARD, POOL], lineup, "list", "auto") == "off"
+
+
+def test_answers_of_several_lines_are_not_asked_for_in_a_list() -> None:
+    lineup = line_up([parse_source("m"), parse_source("n@strategy=verbalized")], None)
+    with pytest.raises(UsageError, match="m: answers to task dat, aut are lists or have several lines"):
+        settled_prefill([DAT, PERSONA, AUT], lineup, "list", "auto")
+    assert settled_prefill([DAT, AUT], lineup, "verbalized", "auto") == "off"
+
+
+@pytest.mark.parametrize(("name", "chats", "held"), [("sequential", 10, 1), ("list", 10, 5), ("verbalized", 10, 5)])
+def test_blocks_of_the_only_prompt_share_no_chat(name: str, chats: int, held: int, tmp_path: Path) -> None:
+    plan = SamplePlan(preset="quick", samples=53, strategy=name)
+    path = tmp_path / "r.jsonl"
+    backend = Lister()
+    sample_run(backend, PERSONA, plan, path, resume=False, on_tokens=lambda n: None, on_done=lambda n: None)
+    assert plan.total(PERSONA) == 50
+    strategy = plan.chats(PERSONA)
+    assert (strategy.chats(strategy.samples), strategy.held) == (chats, held)
+    assert len({request.draw[2] for request in backend.asked}) == chats
+    run = drawn_run("r", "lister", path, plan.demand(PERSONA))
+    (whole,) = run.responses.values()
+    assert len(whole) == 50
+    (split,) = blocked([run])
+    assert [len({chat_of(record) for record in own}) for own in split.responses.values()] == [1] * 10
+    assert not unblocked([run], [split])
+
+
+def test_chats_that_blocks_would_cut_leave_the_prompt_whole(tmp_path: Path) -> None:
+    plan = SamplePlan(preset="quick", samples=50, strategy="sequential")
+    path = tmp_path / "r.jsonl"
+    sample_run(Lister(), PERSONA, plan, path, resume=False, on_tokens=lambda n: None, on_done=lambda n: None)
+    turns = read_run("turns", str(path), (("strategy", "sequential"),))
+    (prompt_id,) = turns.responses
+    records = turns.responses[prompt_id][:40]  # blocks of four of chats of five
+    cut = replace(turns, responses={prompt_id: records})
+    single = [{**record, "sample_index": n, "turn": 1} for n, record in enumerate(records)]
+    direct = replace(turns, name="direct", responses={prompt_id: single})
+    assert len(blocked([direct])[0].responses) == 10
+    for sides in ([cut], [cut, direct], [direct, cut]):
+        split = blocked(sides)
+        assert [list(side.responses) for side in split] == [[prompt_id]] * len(sides)
+        assert unblocked(sides, split)
+    lines = [record | {"response": f'{{"first_name": "A{n}", "city": "B", "occupation": "C{n}"}}'}
+             for n, record in enumerate(single)]  # fmt: skip
+    there = replace(direct, responses={prompt_id: lines})
+    pair = [replace(cut, responses={prompt_id: [{**line, "sample_index": n // 5, "turn": n % 5 + 1}
+            for n, line in enumerate(lines)]}), there]  # fmt: skip
+    measurer = Measurer(task=PERSONA, metrics=[], supplies=Supplies())
+    rows = measurer.measure([pair[0], replace(there, name="also")], there)
+    for row in rows:
+        whole = row["run"] == "turns" and row["unit"] == "block"
+        assert ("blocks would cut through chats" in str(row["note"])) == whole, row
+        assert not whole or (row["n_units"], row["ci_low"], row.get("p_value")) == (1, None, None), row
+    assert {row["n_units"] for row in rows if row["run"] == "also" and row["role"] == "headline"} == {10}
