@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -75,13 +79,14 @@ NAMES = frozenset(
 # What the records do not depend on, in no command.
 _ELSEWHERE = NAMES | {
     "output", "workers", "responses", "scored", "prompts", "report", "summary", "save_deciles", "batch_size", "device",
-    "embedding_cache", "on_error",
+    "embedding_cache", "junit", "unit_values", "on_error",
 }  # fmt: skip
 # What is to be done where a prompt is in two shards.
 _APART = "its lines stand apart: begin anew with --regroup and another -o"
 _SORT = "its lines stand apart: sort the input by prompt_id, or leave out --engine ray"
 _TWICE = "give it an own prompt_id; for more responses use --samples"
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_HASHED = 1 << 26  # bytes; of a larger file size and time will do
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
 
 
@@ -143,6 +148,7 @@ def spread(
     """
     from .. import __version__
     from ..core import places
+    from ..core.scale.shards import Shard
     from ..core.scale.spread import Spread
 
     if source == "-":
@@ -152,9 +158,12 @@ def spread(
         for name, value in context.params.items()
         if name not in _ELSEWHERE
     }
+    named = {name: _stamp(str(value)) for name, value in context.params.items() if name not in _ELSEWHERE and value}
+    options |= {f"{name}, its content": stamp for name, stamp in named.items() if stamp}
     most, cluster = _bytes(context.params["shard_size"] or size), cluster_options(context)
-    if given is None and places.absolute(source).rstrip("/") == parts.folder:
-        raise UsageError(f"{source}: parts in the folder that is read would be read as well; name another folder")
+    read, part = places.absolute(source).rstrip("/"), parts.part(Shard(0, 0, ""))
+    if given is None and (read == parts.folder or fnmatchcase(part, read)):
+        raise UsageError(f"{source}: a part such as {part} would be read as well; name another folder with -o")
     # Standard input has been refused, so a name is there unless the records are.
     files = [places.absolute(name) for name in places.files(source)] if given is None else [parts.given(given)]
     return Spread(
@@ -171,6 +180,19 @@ def spread(
         note=console.note,
         advance=advance,
     )
+
+
+def _stamp(name: str) -> str:
+    """What changes with the content of a file or folder that an option names; "" where there is none."""
+    from ..core import places
+
+    if os.path.isfile(name):
+        small = os.path.getsize(name) <= _HASHED
+        return hashlib.sha256(Path(name).read_bytes()).hexdigest()[:16] if small else places.stamped(name)[1]
+    if not os.path.isdir(name):
+        return ""
+    inside = [f"{file} {places.stamped(os.path.join(name, file))[1]}" for file in sorted(os.listdir(name))]
+    return hashlib.sha256("\n".join(inside).encode()).hexdigest()[:16]
 
 
 def _bytes(text: str) -> int:

@@ -88,6 +88,7 @@ def _store(url: str) -> tuple[Any, str]:
 
     try:
         found: tuple[Any, str] = fsspec.core.url_to_fs(url)
+        found[0].invalidate_cache()  # Other processes have written since.
     except (ImportError, ValueError) as error:
         raise DivtoolError(f"{url}: cannot be opened ({str(error).strip() or type(error).__name__})") from None
     except Exception as error:
@@ -218,14 +219,14 @@ def remove(name: str) -> None:
 def whole(name: str) -> Iterator[IO[bytes]]:
     """A file that is there under its name only once the block has ended without a fault.
 
-    A store of objects shows what is written when it is closed; a folder gets a temporary file that is renamed, so that
-    two writers of one file, the second in the place of a lost first one, do not meet.
+    A store of objects is told at the end to keep what was written, or to forget it; a folder gets a temporary file that
+    is renamed, so that two writers of one file, the second in the place of a lost first one, do not meet.
 
     Raises:
         DivtoolError: It cannot be written.
     """
     if is_url(name):
-        with _told(name), opened(name, "wb") as stream:
+        with _told(name), _committed(name) as stream:
             yield stream
         return
     folder, base = os.path.split(name)
@@ -246,3 +247,20 @@ def whole(name: str) -> Iterator[IO[bytes]]:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+@contextmanager
+def _committed(url: str) -> Iterator[IO[bytes]]:
+    """A file of a store, which shows it once the block has ended without a fault."""
+    system, path = _store(url)
+    system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    stream = system.open(path, "wb", autocommit=False)
+    try:
+        yield stream
+        stream.close()
+    except BaseException:
+        with suppress(Exception):  # The first fault is the one to tell.
+            stream.close()
+            stream.discard()
+        raise
+    stream.commit()

@@ -85,7 +85,7 @@ class Intake:
             yield f"{self.repeats} repeated responses counted once"
         yield from unread_note(self.unread)
         if self.turns:
-            yield f"{self.turns:,} further turns left out; --run NAME=FILE@strategy=sequential counts them"
+            yield f"{self.turns:,} further turns left out (--run NAME=FILE@strategy=sequential counts them)"
         wanted = self.wanted
         several = {} if wanted.settings else {key: list(v) for key, v in wanted.met.items() if len(v) > 1}
         for key, values in several.items():

@@ -48,7 +48,6 @@ class Possibility(Strategy):
         self.params = {"numbers": self._numbers, "number_prompt": self._template}
         self.warnings = _warnings(manifest, self._template)
         self._check_pool(options.cycle_numbers, manifest is not None)
-        self._drawn = lru_cache(maxsize=1)(self._draw)
 
     @classmethod
     def giving(cls, responses: int, *, parts: int = 1, seed: int, adapter: str | None) -> Self:
@@ -65,7 +64,7 @@ class Possibility(Strategy):
         if self._numbers == "same":
             return 1
         if self._numbers == "random":
-            numbers: Sequence[int] = self._drawn(prompt_id)
+            numbers: Sequence[int] = _drawn(min(self.samples, self._pool), self._pool, self._seed, prompt_id)
         else:
             numbers = self._listed or range(1, self.samples + 1)
         return (numbers[sample_index % len(numbers)] - 1) % self._pool + 1
@@ -77,11 +76,6 @@ class Possibility(Strategy):
     def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
         """The prompt with the number's sentence behind its last user message."""
         return prompt if marks is None else numbered(prompt, marks["possibility"], self._template)
-
-    def _draw(self, prompt_id: str) -> list[int]:
-        return assigned(
-            min(self.samples, self._pool), self._pool, scheme="random", seed=self._seed, prompt_id=prompt_id
-        )
 
     def _check_pool(self, cycle: bool, trained: bool) -> None:
         """Raise `UsageError` for numbers beyond the pool, unless they begin again at 1."""
@@ -96,6 +90,11 @@ class Possibility(Strategy):
             asked = f"--numbers {self._numbers}" if self._listed else f"-n {self.samples}"
             fault = f"{asked} goes beyond the pool: {known} the numbers 1 to {self._pool}"
         raise UsageError(f"{fault}; --cycle-numbers begins again at the first")
+
+
+@lru_cache(maxsize=1)
+def _drawn(count: int, pool: int, seed: int, prompt_id: str) -> list[int]:
+    return assigned(count, pool, scheme="random", seed=seed, prompt_id=prompt_id)
 
 
 def _listed(text: str) -> list[int]:

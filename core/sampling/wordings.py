@@ -35,11 +35,10 @@ class Persona(Strategy):
         self._lead = shipped("variation/persona.txt")
         self._personas = _lines(options.personas, "variation/personas.txt", "personas")
         self._seed = options.seed
-        self._order = lru_cache(maxsize=1)(self._drawn)
 
     def marks(self, row: Row, index: int) -> Record:
         """The persona of a chat."""
-        order = self._order(row.data["prompt_id"])
+        order = _order(self._seed, row.data["prompt_id"], len(self._personas))
         return {"persona": self._personas[order[index % len(order)]]}
 
     def messages(self, prompt: list[Message], earlier: Sequence[str], marks: Record | None = None) -> list[Message]:
@@ -49,9 +48,11 @@ class Persona(Strategy):
         lead = self._lead.replace("{persona}", marks["persona"])
         return rewritten(prompt, lambda content: f"{lead}\n\n{content}")
 
-    def _drawn(self, prompt_id: str) -> list[int]:
-        order: list[int] = generator(self._seed, "persona", prompt_id).permutation(len(self._personas)).tolist()
-        return order
+
+@lru_cache(maxsize=1)
+def _order(seed: int, prompt_id: str, personas: int) -> list[int]:
+    order: list[int] = generator(seed, "persona", prompt_id).permutation(personas).tolist()
+    return order
 
 
 class Paraphrase(Strategy):

@@ -43,7 +43,7 @@ class SampleWork:
         backend = self.source()
 
         def run(shard: Shard) -> Facts:
-            known = self.parts.facts(shard)
+            known = self.parts.facts(shard, skip_bad=self.skip_bad)
             if known is not None:
                 return known
             self.parts.attempt(shard)

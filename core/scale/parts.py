@@ -65,11 +65,18 @@ class Parts:
             if base.count("*") > 1 or "*" in folder or not places.names_records(base):
                 raise UsageError(f"-o {self.target}: one * stands for the number of a part, as in out/part-*.jsonl")
             found = folder, base, False
-        elif places.names_records(base) and not name.endswith("/"):
+        elif places.names_records(base) and not self.target.endswith("/"):
+            if os.path.isdir(name):
+                raise UsageError(f"-o {self.target}: this is a folder; end its name in / for a file a shard in it")
             ending = base[base.find(".", 1) :] if base.count(".") > base.startswith(".") else base
             found = f"{name}.parts", f"part-*{ending}", True
+        elif "." in base[1:] and not self.target.endswith("/") and not os.path.isdir(name):
+            endings = ", ".join(places.RECORD_FILES)
+            raise UsageError(f"-o {self.target}: end a folder's name in /, or a file's in one of {endings}")
         else:
             found = name.rstrip("/"), "part-*.jsonl", False
+        if is_table(found[1].rpartition(".")[0]):
+            raise UsageError(f"-o {self.target}: a Parquet file is packed inside; leave the last ending out")
         for key, value in zip(("folder", "form", "single"), found, strict=True):
             object.__setattr__(self, key, value)
 
@@ -128,6 +135,9 @@ class Parts:
         wanted = json.loads(json.dumps(identity))
         known = self.note(_RUN)
         if not places.exists(known):
+            if resume and self.single and places.exists(self.target):
+                remedy = "leave --resume out to write it anew, or name another with -o"
+                raise DivtoolError(f"{self.target}: is there, and no parts of a run to go on from; {remedy}")
             self._begin(wanted)
             return
         if not resume:
@@ -181,11 +191,16 @@ class Parts:
         if not places.names_in(self.folder):
             places.remove(self.folder)
 
-    def facts(self, shard: Shard) -> dict[str, Any] | None:
-        """What a shard came to; None where it is not done, or its input or its own files have changed since."""
+    def facts(self, shard: Shard, *, skip_bad: bool) -> dict[str, Any] | None:
+        """What a shard came to; None where it is not done, or its input or its own files have changed since.
+
+        Args:
+            shard: The shard.
+            skip_bad: Whether it may be one of which bad lines were left out.
+        """
         name = self.note(f"{shard.name}.json")
         found = read_json(name) if places.exists(name) else None
-        if found is None or found["stamp"] != shard.stamp:
+        if found is None or found["stamp"] != shard.stamp or (found.get("skipped") and not skip_bad):
             return None
         written = {f"{self.folder}/{name}": size for name, size in found["written"].items()}
         whole = all(places.exists(path) and places.size(path) == size for path, size in written.items())
@@ -205,8 +220,9 @@ class Parts:
         """Count that a shard is begun.
 
         Raises:
-            DivtoolError: It was begun too often: whatever does it is lost each time.
+            DivtoolError: It was begun too often: whatever does it is lost each time; or its file is another one.
         """
+        shard.check()
         name = self.note(f"{shard.name}{_TRIES}")
         tries = read_json(name)["tries"] if places.exists(name) else 0
         if tries >= _MOST_TRIES:
@@ -227,7 +243,11 @@ class Parts:
             shard: The shard.
             facts: What it came to; JSON values.
             written: The names of its files in the folder, which are whole before.
+
+        Raises:
+            InputError: The file has changed while it was read.
         """
+        shard.check()
         sizes = {name: places.size(f"{self.folder}/{name}") for name in written}
         with places.whole(self.note(f"{shard.name}.json")) as stream:
             stream.write(orjson.dumps({**facts, "stamp": shard.stamp, "written": sizes}))

@@ -44,7 +44,7 @@ class PassWork:
         keep_models()
 
         def run(shard: Shard) -> Facts:
-            known = self.parts.facts(shard)
+            known = self.parts.facts(shard, skip_bad=self.skip_bad)
             if known is not None:
                 return known
             self.parts.attempt(shard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,11 +14,12 @@ from ..errors import DivtoolError, reason
 from ..jsonl import Row, short_hash
 from .cluster import Cluster, quiet, rows_of
 from .parts import Parts, part_writer, read_json
-from .shards import Shard, ShardRows, cut, told
+from .shards import MADE, Shard, ShardRows, cut, told
 from .spread import Spread
 
 _LIST = "regrouped.json"
 _FAULT = "fault.json"
+_FILE = re.compile(r"regrouped-[0-9]+\.jsonl")
 Work = Callable[[Any], dict[str, Any]]
 
 
@@ -40,16 +42,25 @@ def regrouped(
     """
     known = spread.parts.note(_LIST)
     stamps = [[shard.path, shard.stamp] for shard in shards]
-    if not places.exists(known) or read_json(known)["input"] != stamps:
+    there = read_json(known) if places.exists(known) else {"input": None}
+    if there["input"] != stamps or (there["skipped"] and not spread.skip_bad):
         cluster.connect()
         spread.note(f"bringing the lines of each prompt together, {len(shards):,} shards")
         found = {"input": stamps, **_exchanged(spread, shards, check)}
         with places.whole(known) as stream:
             stream.write(json.dumps(found).encode())
     listed = read_json(known)
-    stamp = f"{short_hash(stamps):016x}"
+    stamp = f"{MADE}{short_hash(stamps):016x}"
     files = [(name, size, stamp) for name, size in listed["files"]]
     return cut(files, max([spread.size, *(size for _, size, _ in files)])), int(listed["skipped"])
+
+
+def forget(parts: Parts) -> None:
+    """Take the files away once their lines are in the output; what is known of them stays, for a run that goes on."""
+    folder = parts.note("").rstrip("/")
+    for name in places.names_in(folder):
+        if _FILE.fullmatch(name):
+            places.remove(f"{folder}/{name}")
 
 
 def _exchanged(spread: Spread, shards: Sequence[Shard], check: Callable[[Row], None]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .. import places
 from ..errors import DivtoolError, InputError, Interrupted
 from ..jsonl import Row, short_hash
 from .cluster import Cluster, Facts, Work
-from .regroup import regrouped
+from .regroup import forget, regrouped
 from .shards import Shard, ShardRows, cut, told
 from .spread import Spread
 
@@ -35,7 +35,7 @@ class Totals:
         skipped: Bad lines that were left out.
         counts: Further counts of the work, added up.
         notes: What the first shard has to say.
-        sha256: Hash of the hashes of the shards' lines, in order.
+        sha256: "shards:" and the hash of the hashes of the shards' lines, in order.
     """
 
     shards: Sequence[Shard]
@@ -85,6 +85,10 @@ def run(work: Work, spread: Spread, check: Callable[[Row], None]) -> Totals:
         found = _Found(shards, spread, check)
         found.go_on()
         found.work(work, cluster)
+        for shard in {shard.path: shard for shard in shards}.values():
+            shard.check()
+        if spread.regroup:
+            forget(spread.parts)
         return found.totals(skipped)
 
 
@@ -111,9 +115,9 @@ class _Found:
         """Add up what an interrupted run has done."""
         done = self._spread.parts.done()
         for shard in self._shards:
-            facts = self._spread.parts.facts(shard) if shard.name in done else None
-            if facts is not None:
-                self.add(shard, facts)
+            known = self._spread.parts.facts(shard, skip_bad=self._spread.skip_bad) if shard.name in done else None
+            if known is not None:
+                self.add(shard, known)
         if self._hashes:
             self._spread.note(f"{len(self._hashes):,} of {len(self._shards):,} shards were done before")
 
@@ -183,7 +187,7 @@ class _Found:
             self._spread.parts.clear()  # There is nothing to go on from.
             raise InputError(self._spread.source, what)
         joined = "".join(self._hashes[name] for name in sorted(self._hashes))
-        totals.sha256 = hashlib.sha256(joined.encode()).hexdigest()
+        totals.sha256 = f"shards:{hashlib.sha256(joined.encode()).hexdigest()}"
         return totals
 
 

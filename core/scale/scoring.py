@@ -38,7 +38,7 @@ class ScoreWork:
         scorer = stage.opened(lambda text: None)
 
         def run(shard: Shard) -> Facts:
-            known = self.parts.facts(shard)
+            known = self.parts.facts(shard, skip_bad=self.skip_bad)
             if known is not None:
                 return known
             self.parts.attempt(shard)

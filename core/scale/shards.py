@@ -25,6 +25,8 @@ from ..jsonl import Row, RowReader, groups, short_hash
 from ..packing import is_packed, is_table, unpacked
 
 _BLOCK = 1 << 20
+# Begins the stamp of a file that the run itself has made.
+MADE = "made "
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class Shard:
     start: int = 0
     end: int | None = None
     stamp: str = ""
+
+    def check(self) -> None:
+        """Raise `InputError` where the file is another one than when the run began."""
+        if not self.stamp.startswith(MADE) and places.stamped(self.path)[1] != self.stamp:
+            raise InputError(self.path, "has changed since the run began", "--resume does its shards anew")
 
     @property
     def name(self) -> str:
@@ -114,14 +121,22 @@ class _Table(io.RawIOBase):
     def __init__(self, stream: IO[bytes], path: str, start: int) -> None:
         from ..columnar import row_groups, rows
 
-        self._stream = stream
+        self._stream, self._path = stream, path
         with _named(path):
             counts = row_groups(stream)
             firsts = [0, *accumulate(counts)]
-            group = firsts.index(start)
-            self.before: list[bytes] = list(rows(stream, [group - 1])) if group else []
-            self._rows = rows(stream, range(group, len(counts)))
+            self._group = firsts.index(start)
+            self._rows = rows(stream, range(self._group, len(counts)))
         self.next, self.last = start, start
+
+    def before(self) -> Iterator[bytes]:
+        """The rows in front of the first one, the last one first; to be read before the others."""
+        from ..columnar import rows
+
+        for group in reversed(range(self._group)):
+            with _named(self._path):
+                found = list(rows(self._stream, [group]))
+            yield from reversed(found)
 
     def __next__(self) -> bytes:
         line = next(self._rows)
@@ -173,8 +188,8 @@ class ShardRows(RowReader):
         stream = places.opened(shard.path)
         if is_table(shard.path):
             self._start = 0
-            self._lines: _Table | _Lines = _Table(stream, shard.path, shard.start)
-            self._before = _prompt_before(reversed(self._lines.before), check)
+            self._lines: _Table | _Lines = (table := _Table(stream, shard.path, shard.start))
+            self._before = _prompt_before(table.before(), check)
         else:
             stream = unpacked(shard.path, stream)
             self._start, self._before = _begin(stream, shard, check)

@@ -226,6 +226,27 @@ def test_eval_is_that_of_one_machine(
     assert b"--baseline does not go with --engine ray" in refused.stderr
 
 
+def test_strategies_that_draw_by_lot_and_files_that_options_name(
+    new_divtool: Run, engine: tuple[str, ...], tmp_path: Path
+) -> None:
+    for options in (("--strategy", "persona"), ("--strategy", "possibility", "--numbers", "random", "-n", "4")):
+        asked = ("sample", "--builtin", "scenes", "--count", "30", "--backend", "echo", *options)
+        assert new_divtool(*asked, "-o", "local.jsonl").returncode == 0
+        done = new_divtool(*asked, "-o", "ray.jsonl", *engine, "--shard-size", "1KB")
+        assert done.returncode == 0, done.stderr.decode()
+        assert (tmp_path / "ray.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()
+        again = new_divtool(*asked, "-o", "ray.jsonl", *engine, "--resume")
+        assert (again.returncode, b"no parts of a run to go on from" in again.stderr) == (1, True)
+    (tmp_path / "w.txt").write_text("Judge: {prompt}\nCook: {prompt}\n")
+    asked = ("sample", "--builtin", "scenes", "--count", "30", "--backend", "echo", "--strategy", "paraphrase")
+    command = (*asked, "--wordings", "w.txt", "-o", "out/", *engine)
+    assert new_divtool(*command).returncode == 0
+    (tmp_path / "w.txt").write_text("Pirate: {prompt}\nQueen: {prompt}\n")
+    other = new_divtool(*command, "--resume")
+    assert other.returncode == 1
+    assert b"it differs in options (wordings, its content " in other.stderr, other.stderr
+
+
 def test_lost_parts_are_made_again(new_divtool: Run, engine: tuple[str, ...], responses: Path, tmp_path: Path) -> None:
     command = ("score", responses.name, "--metrics", "ttr", "-o", "out/", *engine, "--shard-size", "300KB")
     assert new_divtool(*command).returncode == 0
@@ -318,7 +339,7 @@ def test_what_is_not_its_own_stays(new_divtool: Run, engine: tuple[str, ...], re
     (tmp_path / "mine" / "r.jsonl").write_bytes(responses.read_bytes())
     among = new_divtool("score", "mine", "-o", "mine/", *engine)
     assert among.returncode == 2
-    assert b"mine: parts in the folder that is read would be read as well" in among.stderr
+    assert b"part-000000-000000.jsonl would be read as well" in among.stderr
     measured = ("eval", responses.name, "--task", "pool", "--metrics", "ttr", "-o", "m.jsonl")
     done = new_divtool(*measured, *engine, "--scratch", "mine")
     assert done.returncode == 0, done.stderr.decode()
@@ -337,6 +358,10 @@ def test_what_cannot_be_spread(new_divtool: Run, tmp_path: Path) -> None:
         done = new_divtool("select", "s.jsonl", "-o", "out.jsonl", "--engine", "ray", *options)
         assert done.returncode == 2
         assert said in done.stderr.decode()
+    for source, output in (("./", "../" + tmp_path.name), ("*.jsonl", "./"), ("**/*", "out.jsonl")):
+        done = new_divtool("score", source, "-o", output, "--engine", "ray")
+        assert done.returncode == 2, done.stderr
+        assert b"part-000000-000000.jsonl would be read as well; name another folder" in done.stderr
     (tmp_path / "out.jsonl").unlink(missing_ok=True)
     alone = new_divtool("select", "s.jsonl", "-o", "out.jsonl", "--resume")
     assert alone.returncode == 2
